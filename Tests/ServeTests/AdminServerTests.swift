@@ -41,6 +41,20 @@ import Testing
         #expect(user["conversations"]?.integer == 1 && user["messages"]?.integer == 2 && user["disabled"]?.boolean == false)
     }
 
+    @Test func `the totals have the answers in progress and those that wait`() throws {
+        let gate = GenerationGate(beforeCharacter: 0)
+        let server = try TestServer(RecordingBackend(gate: gate)) {
+            $0.adminKey = "the owner's key"
+            $0.slots = 1
+        }
+        let streams = try ["one", "two"].map { try server.openStream("/api/chat/guest", #"{"message":"\#($0)"}"#) }
+        #expect(try server.waitForLoad(running: 1, waiting: 1))
+        let totals = try get(server, "stats")
+        #expect(["servers", "running", "waiting"].map { totals[$0]?.integer } == [1, 1, 1])
+        gate.open()
+        for stream in streams { #expect(try stream.read().last?.name == "done") }
+    }
+
     @Test func `the state of the process has its queue, limits and errors`() throws {
         let server = try server {
             $0.slots = 3

@@ -56,6 +56,10 @@ import Testing
         #expect(try search(server, #"{"query":"pump"}"#).status == 200 && documents.post("/v1/chat/completions", chat).status == 200)
         #expect(try server.ask("GET", "/api/documents/notes/passages?file=pump.md").status == 429)
         #expect(try search(server, #"{"query":"pump"}"#).status == 429 && documents.post("/v1/chat/completions", chat).status == 429)
+        // The tool `file_search` searches before the model answers.
+        let tools = #""tools":[{"type":"file_search","vector_store_ids":["notes"]}]"#
+        #expect(try documents.post("/v1/responses", #"{"input":"pump",\#(tools)}"#).status == 429)
+        #expect(try documents.post("/v1/responses", #"{"input":"pump"}"#).status == 200)
     }
 
     @Test func `an index that is updated or replaced is searched without a restart`() throws {

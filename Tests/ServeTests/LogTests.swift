@@ -68,6 +68,21 @@ import Threads
         #expect(!found.contains { $0.contains("the access log is too slow") || $0.contains("POST /v1/completions") }, "\(found)")
     }
 
+    @Test func `a promotion is logged with the model that it replaces`() throws {
+        let lines = Mailbox<String>()
+        Log.configure(.text) { lines.put(String(decoding: $0, as: UTF8.self)) }
+        defer { Log.configure(.plain) }
+        let models = try RegistryModels("logged-1", "logged-2"), server = try models.server("logged-1")
+        try models.promote(models.register("logged-2", on: server), on: server)
+        var found: [String] = []
+        try eventually {
+            while let line = lines.take(within: .zero) { found.append(line) }
+            return found.contains { $0.contains("serving logged-2 instead of logged-1") }
+        }
+        // Without a change, nothing is logged.
+        #expect(found.count { $0.contains("instead of logged-1") } == 1, "\(found)")
+    }
+
     @Test func `a reload that fails is logged by its caller alone`() throws {
         let lines = Mailbox<String>(), results = Mailbox<String>()
         Log.configure(.text) { lines.put(String(decoding: $0, as: UTF8.self)) }

@@ -141,6 +141,7 @@ import Threads
         #expect(failing.status == 503)
         #expect(try model(as: [:]).model == "first")
         #expect(try models.ask(server, "GET", "models/\(pinned)").json()["error"]?.string?.contains("was replaced") == true)
+        #expect(try models.ask(server, "PUT", "keys/\(id)", #"{"model":"\#(pinned)"}"#).error.code == "model_unreadable")
         #expect(try models.ask(server, "PUT", "keys/\(id)", #"{"model":null}"#).json()["model"]?.isNull == true)
         try eventually { try model(as: client).model == "first" }
     }
@@ -197,9 +198,12 @@ import Threads
         try spoil("second")
         server = try models.server()
         #expect(try models.answer(server) == "first")
-        // Nothing of that can be promoted or rolled back to.
-        for (path, body) in [("rollback", "{}"), ("models/\(second)/promote", #"{"force":true,"reason":"a test"}"#)] {
-            #expect(try models.ask(server, "POST", path, body).error.code == "model_unreadable")
+        // Nothing of that can be promoted, rolled back to, or become the canary.
+        for (method, path, body) in [
+            ("POST", "rollback", "{}"), ("POST", "models/\(second)/promote", #"{"force":true,"reason":"a test"}"#),
+            ("PUT", "canary", #"{"model":"\#(second)","share":1}"#),
+        ] {
+            #expect(try models.ask(server, method, path, body).error.code == "model_unreadable", "\(path)")
         }
         #expect(try models.states(server) == "first:archived second:previous third:active")
     }

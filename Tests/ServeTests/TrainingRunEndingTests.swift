@@ -73,6 +73,22 @@ import Testing
         #expect(try area.wait(for: "stopped", of: id)["message"]?.isNull == true)
     }
 
+    /// As after a container was made again, which has another name and the same disk.
+    @Test func `a run goes on where its files are, and a run that has none waits for its machine`() throws {
+        let area = try TrainingArea()
+        let ids = try ["slow", "second", "third"].map { try #require(try area.add(#"{"name":"\#($0)"}"#)["id"]?.string) }
+        area.waitUntilItWaits("slow")
+        let machine = try area.ask("GET", "runs/\(ids[0])").json()["machine"]?.string
+        try area.server.store.database.transaction(.write) { connection throws(StoreError) in
+            _ = try connection.execute("UPDATE training_runs SET machine = 'another' WHERE name IN ('slow', 'second')", [])
+        }
+        area.folder.write("", to: "training/runs/slow/end")
+        _ = try area.wait(for: "finished", of: ids[2])
+        let run = try area.ask("GET", "runs/\(ids[0])").json()
+        #expect(run["state"]?.string == "finished" && machine != nil && run["machine"]?.string == machine)
+        #expect(try area.ask("GET", "runs/\(ids[1])").json()["state"]?.string == "queued")
+    }
+
     @Test func `a run that waits is stopped before it starts, and never starts`() throws {
         let area = try TrainingArea(), first = try #require(try area.add(#"{"name":"slow"}"#)["id"]?.string)
         let second = try #require(try area.add(#"{"name":"second"}"#)["id"]?.string)

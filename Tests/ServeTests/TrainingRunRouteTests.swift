@@ -140,6 +140,9 @@ import Testing
         let short = try area.ask("POST", "estimate", "{}").json()
         #expect(short["seconds"]?.number == 600 && short["settings"]?["minutes"]?.number == 10)
         #expect(try area.ask("GET", "runs").json()["total"]?.integer == 0)
+        // All that is free would be needed.
+        let full = try Area(estimate: #""memory_bytes":2000,"available_bytes":2000"#)
+        #expect(try full.ask("POST", "estimate", #"{"max_steps":5}"#).json()["fits"]?.boolean == false)
     }
 
     @Test func `the schedule starts one run after enough new chats`() throws {
