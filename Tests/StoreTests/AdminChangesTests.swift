@@ -73,6 +73,16 @@ import Testing
         #expect(try store.sql("SELECT count(*) FROM one_time_codes") == [[.integer(0)]])
     }
 
+    @Test(arguments: Backend.allCases) func `an invitation is deleted once`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store()
+        let invitation = try store.admin.addInvitation("digest", email: "ada@example.org", lifetime: .seconds(60), by: request)
+        try store.admin.deleteInvitation(invitation.id, by: request)
+        #expect(try store.admin.invitations().isEmpty && !store.isValidInvitation("digest"))
+        #expect(throws: StoreError.notFound(.invitation)) { try store.admin.deleteInvitation(invitation.id, by: request) }
+        let log = try store.admin.auditLog().items
+        #expect(log.map(\.action) == [.deleteInvitation, .addInvitation] && log.allSatisfy { $0.targetName == "ada@example.org" })
+    }
+
     @Test(arguments: Backend.allCases) func `a code for a new password works once and for one user`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store()
         let ada = try store.addUser("ada", passwordHash: "old"), bob = try store.addUser("bob", passwordHash: "old")

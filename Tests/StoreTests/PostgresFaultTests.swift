@@ -88,6 +88,23 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
         #expect(try store.contents(of: chat, ada) == ["0", "1", "2"])
     }
 
+    /// Only one whose connection was lost is.
+    @Test(arguments: [1, 100_000]) func `a transaction that reads rows one by one and then fails is not repeated`(rows: Int) throws {
+        let (store, ada, chat) = try sample(PostgresServer.shared.get().freshSchemaURL(), timeout: .seconds(30))
+        var calls = 0
+        let error = #expect(throws: StoreError.self) {
+            try store.database.transaction(.read) { connection throws(StoreError) in
+                calls += 1
+                try connection.forEachRow("SELECT generate_series(1, \(rows))") { _ throws(StoreError) in
+                    if rows > 1 { throw .notFound(.conversation) }
+                }
+                throw StoreError.notFound(.conversation)
+            }
+        }
+        guard case .notFound? = error else { Issue.record("\(String(describing: error))"); return }
+        #expect(try calls == 1 && store.contents(of: chat, ada).isEmpty)
+    }
+
     @Test func `a closed store leaves no connections, also none of its searches`() throws {
         let server = try PostgresServer.shared.get(), other = try Store(server.freshSchemaURL())
         let (store, ada, _) = try sample(server.freshSchemaURL() + "&application_name=closing")

@@ -42,6 +42,19 @@ import Testing
         #expect(try store.sql("SELECT count(*) FROM answer_leases") == [[.integer(0)]])
     }
 
+    @Test(arguments: Backend.allCases) func `text of an answer whose server died comes before the next message`(_ backend: Backend) throws {
+        let db = try TestDatabase(backend), store = try db.store { $0.leaseTime = .zero }, ada = try store.addTestUser("ada")
+        let dead = AnswerLease(answer: MessageID(), server: ServerID()), chat = ConversationID()
+        let question = try #require(try store.appendAndRead(
+            NewMessage(.user, "why?"), to: chat, of: ada, creating: "Rain", taking: dead).1.last)
+        try store.save(
+            UnfinishedAnswer(id: dead.answer, to: question.id, content: "clo", model: "m", tokens: 2, seconds: 1), in: chat, of: ada)
+        _ = try store.sql("UPDATE answer_leases SET taken_at = taken_at - 1000")
+        let next = AnswerLease(answer: MessageID(), server: ServerID())
+        let messages = try store.appendAndRead(NewMessage(.user, "and?"), to: chat, of: ada, taking: next).1
+        #expect(messages.map(\.content) == ["why?", "clo", "and?"])
+    }
+
     @Test(arguments: Backend.allCases) func `the time until a token depends on those that were taken`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store()
         // A token every 6,000 seconds.

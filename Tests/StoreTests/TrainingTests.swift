@@ -84,9 +84,14 @@ import Testing
             CollectedChat(at: Timestamp(milliseconds: 0), history: "", question: text, answer: "a")
         }
         func exported() throws -> [String] {
-            let chats = try store.collectedChats().chats
-            #expect(try store.collectedChatCount() == chats.count)
-            return chats.map(\.question)
+            var questions: [String] = [], last: Int? = 0
+            while let number = last {
+                let page = try store.collectedChats(after: number, limit: 2)
+                questions += page.chats.map(\.question)
+                last = page.last
+            }
+            #expect(try store.collectedChatCount() == questions.count && store.collectedChats().last == nil)
+            return questions
         }
         #expect(try store.collect(line("guest"), of: nil) && store.collect(line("1"), of: ada, in: first))
         #expect(try store.collect(line("2"), of: ada, in: second) && store.collect(line("bob"), of: bob, in: bobs))

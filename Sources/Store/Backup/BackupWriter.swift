@@ -17,6 +17,7 @@ struct BackupWriter: ~Copyable {
     /// The lines of SHA256SUMS.
     private var sums = ""
     private var member: (name: String, header: Int)?
+    /// The checksum of the current file. `end` begins another one.
     private var hash = SHA256.Stream()
     private var gzip: GzipCompressor?
     private var waiting: [UInt8] = []
@@ -35,7 +36,6 @@ struct BackupWriter: ~Copyable {
     /// Begins a file, whose size becomes known when it ends.
     mutating func begin(_ name: String) throws(StoreError) {
         member = (name, file.count)
-        hash = SHA256.Stream()
         try put([UInt8](repeating: 0, count: TarHeader.size))
     }
 

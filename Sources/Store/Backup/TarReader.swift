@@ -19,6 +19,7 @@ struct TarReader: ~Copyable {
     private var name = ""
     /// The unread bytes of the current file, and the zeros after it.
     private var rest = 0, padding = 0
+    /// The checksum of the current file. `end` begins another one.
     private var hash = SHA256.Stream()
 
     init(_ path: String) throws(StoreError) {
@@ -43,7 +44,6 @@ struct TarReader: ~Copyable {
         name = header.name
         rest = header.size
         padding = TarHeader.padding(after: header.size)
-        hash = SHA256.Stream()
         return header
     }
 
