@@ -199,7 +199,8 @@ import Tokenize
         Field("normalize", "true", or: "false"), Field("user", #""ada""#, or: "5"),
     ]
 
-    private static let ollama = [Field("logprobs", "false", or: "true"), Field("top_logprobs", "0", or: "1")]
+    /// Without `logprobs`.
+    private static let ollama = [Field("top_logprobs", "0", or: "1")]
 
     private static let ollamaGenerate = [
         Field("images", "[]", or: #"["x"]"#), Field("suffix", #""""#, or: #""x""#), Field("template", #""""#, or: #""x""#),

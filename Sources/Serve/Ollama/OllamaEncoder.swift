@@ -51,7 +51,7 @@ struct OllamaEncoder: AnswerEncoder {
     }
 
     private func line(_ output: AnswerReader.Output, _ tokens: [GeneratedToken]) -> [UInt8] {
-        return Self.object(output, model: model, isChat: isChat) {
+        Self.object(output, model: model, isChat: isChat) {
             $0["done"] = false
             writeLogProbabilities(tokens, to: &$0)
         } + [10]
