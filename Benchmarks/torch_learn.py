@@ -4,8 +4,8 @@
     python Benchmarks/torch_learn.py data --minutes 10 --recipe strong       # the recipe of torch_strong.py
 
 The clock runs only during training steps, without compilation and evaluation. With --step-seconds it counts each step as that many seconds, so that the result does
-not depend on what else the machine does. Prints a line of JSON every hundred steps and at the end, with the loss on all of val.bin in windows without overlap, which
-is what `slm eval --stream --stride 384` computes.
+not depend on what else the machine does. Prints a line of JSON at the end, and after every --every steps, with the loss on all of val.bin in windows without overlap, which is what
+`slm eval --stream --stride 384` computes.
 """
 import argparse
 import json
@@ -79,6 +79,8 @@ def main():
     arguments.add_argument("--cooldown", type=float, default=0.6, help="the share of the time in which the rates fall to zero")
     arguments.add_argument("--rows", type=int, default=12)
     arguments.add_argument("--warmup", type=int)
+    arguments.add_argument("--every", type=int, help="evaluate after so many steps, too: on two cores, an evaluation takes as long as some 60 steps")
+    arguments.add_argument("--val-tokens", type=int, help="evaluate on the first tokens only, to compare rates")
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     torch.manual_seed(options.seed)
@@ -107,17 +109,19 @@ def main():
     step(0.0, 0.0), step(0.0, 0.0)                         # compilation; a rate of zero changes no weight
     recipe.reset()
     seconds, steps, limit = 0.0, 0, options.minutes * 60
-    text = sum(meta["val"]["bytes"].values())
+    # Bytes of text for each token that is predicted.
+    text = sum(meta["val"]["bytes"].values()) / (len(val) - 1)
+    val = val[: options.val_tokens]
     while seconds < limit:
         begin = time.perf_counter()
         loss = step(min(1, (steps + 1) / warmup), seconds / limit)
         seconds += options.step_seconds or time.perf_counter() - begin
         steps += 1
-        if steps % 100 == 0 or seconds >= limit:
+        if options.every and steps % options.every == 0 or seconds >= limit:
             with cast():
                 nats = evaluate(forward, val, options.rows)
             print(json.dumps(dict(peer=f"torch, {options.recipe}", step=steps, seconds=round(seconds, 1), tokens=steps * options.rows * T, train=round(loss, 4),
-                                  val=round(nats, 4), bits_per_byte=round(nats * (len(val) - 1) / math.log(2) / text, 4))), flush=True)
+                                  val=round(nats, 4), bits_per_byte=round(nats / math.log(2) / text, 4))), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,15 @@ package enum SavedChat {
     }
 
     /// The line of a conversation that calls no functions.
-    package static func line(of conversation: Conversation) -> String {
+    ///
+    /// - Parameters:
+    ///   - number: Its number in the data whose questions were asked.
+    ///   - model: The model that has answered.
+    package static func line(of conversation: Conversation, number: Int? = nil, answeredBy model: String? = nil) -> String {
         var writer = JSONWriter(.oneLine)
         writer.object { writer in
+            if let number { writer["number"] = number }
+            if let model { writer["model"] = model }
             writer.array("messages") { writer in
                 for message in conversation.messages {
                     writer.object {

@@ -14,7 +14,7 @@ struct SLM {
                 .tokenize, .tokenizeTrain, .tokenizeEncode, .tokenizeDecode, .tokenizeCount, .tokenizeShow, .tokenizeConvert,
                 .tokenizeCorpus,
             ]),
-            ("Training", [.train, .trainEmbedding, .finetune, .adapterMerge, .runsList, .runsCompare]),
+            ("Training", [.train, .trainEmbedding, .finetune, .distill, .adapterMerge, .runsList, .runsCompare]),
             ("Using a model", [.chat, .generate, .serve, .embed, .rerank, .eval, .gate, .explain]),
             ("Documents", [.indexBuild, .indexUpdate, .indexSearch, .indexShow, .indexQuestions]),
             ("Running a server", [.health, .databaseStatus, .databaseMigrate]),

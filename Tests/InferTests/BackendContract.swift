@@ -146,6 +146,16 @@ struct BackendContract {
             #expect(one.text == other.text && one.end.answerTokens == other.end.answerTokens && one.end.reason == other.end.reason)
         }
         #expect(together.count == alone.count)
+        // Chains of one, two and three answers: a request sees those before it.
+        var lengths: [Int] = []
+        backend.generateChains(6, concurrency: 2) { chain, answers in
+            #expect(answers.map(\.text) == alone.prefix(answers.count).map(\.text))
+            return answers.count > chain % 3 ? nil : requests[answers.count]
+        } body: { chain, answers, error in
+            #expect(chain == lengths.count && error == nil)
+            lengths.append(answers.count)
+        }
+        #expect(lengths == [1, 2, 3, 1, 2, 3])
     }
 
     private func checkTruncation() throws {

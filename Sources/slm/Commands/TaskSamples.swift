@@ -25,24 +25,16 @@ struct TaskSamples: ~Copyable {
     /// - Parameter isResumed: Whether the lines of the file are kept, if there is one. Otherwise the file must be new or empty: its answers
     ///   may have taken hours.
     init(_ path: String, settings: String, isResumed: Bool) throws {
-        let exists = (try? FileStamp(path)) != nil, (lines, isCut) = exists ? try Self.wholeLines(of: path) : ([], false)
-        guard isResumed || lines.isEmpty else {
-            throw CommandError(description: "\(path): has \(lines.count) answers already. Ask the questions that are missing with "
+        let lines = try WholeLines(of: path)
+        guard isResumed || lines.texts.isEmpty else {
+            throw CommandError(description: "\(path): has \(lines.texts.count) answers already. Ask the questions that are missing with "
                 + "--resume, or give another file.")
         }
-        if isCut { try AtomicFile.write(lines.map { $0 + "\n" }.joined(), to: path) }
+        try lines.removeCutLine()
         file = try AppendOnlyFile(path)
         self.path = path
         self.settings = settings
-        earlier = lines
-    }
-
-    /// The lines without the last one if a killed program has left a part of it.
-    private static func wholeLines(of path: String) throws -> (lines: [String], isCut: Bool) {
-        var lines = try LineBlocks.nonEmptyLines(of: path), parser = JSONParser()
-        guard let last = lines.last, (try? parser.parse(last)) == nil else { return (lines, false) }
-        lines.removeLast()
-        return (lines, true)
+        earlier = lines.texts
     }
 
     /// The answer to the next question that an earlier evaluation has stored; nil behind its last one.
