@@ -235,6 +235,7 @@ test-peers: build test-deps $(VENV)/ready chromium tmux $(if $(CI),caddy deploy-
 test-numbers:
 	$(NICE) $(VENV)/bin/python Tests/Golden/make_golden.py --check
 	$(NICE) $(VENV)/bin/python Benchmarks/tables.py --check
+	$(NICE) $(VENV)/bin/python Tests/Peers/check_answers.py $(SLM)
 	$(NICE) $(VENV)/bin/python Tests/Golden/jinja.py --check
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_jinja.py .build/release/JinjaRender
 	$(NICE) $(VENV)/bin/python Tests/Peers/check_checkpoint.py .build/release/CheckpointWriter

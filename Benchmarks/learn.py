@@ -9,29 +9,23 @@ otherwise idle machine. It takes the given minutes for each seed and for PyTorch
 """
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from record import SLM
+from record import SLM, last_line
 
 HERE = Path(__file__).resolve().parent
 
 
-def lines(command):
-    output = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout
-    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-
-
 def ours(data, options, seed, folder):
     dtype = ["--dtype", options.dtype] if options.dtype else []
-    lines([SLM, "train", "--preset", options.preset, "--data", data, "--out", folder, "--time", f"{options.minutes}m", "--seed", seed, "--json"] + dtype)
+    last_line([SLM, "train", "--preset", options.preset, "--data", data, "--out", folder, "--time", f"{options.minutes}m", "--seed", seed, "--json"] + dtype)
     log = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     evaluated = [(entry["seconds"], entry["bits_per_byte"], entry["tokens"]) for entry in log if entry["event"] == "evaluated"]
-    context = lines([SLM, "info", f"{folder}/best.h5", "--json"])[-1]["configuration"]["context"]
-    windows = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--stream", "--stride", context, "--json"])[-1]
-    chats = lines([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--json"])[-1]
+    context = last_line([SLM, "info", f"{folder}/best.h5", "--json"])["configuration"]["context"]
+    windows = last_line([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--stream", "--stride", context, "--json"])
+    chats = last_line([SLM, "eval", "--checkpoint", f"{folder}/best.h5", "--data", data, "--json"])
     return evaluated, windows, chats
 
 
@@ -48,7 +42,7 @@ def main():
     peer = None
     if options.peer != "none":
         command = [sys.executable, HERE / "torch_learn.py", options.data, "--minutes", options.minutes, "--recipe", options.peer]
-        peer = lines(command + ["--dtype", options.dtype or "bf16"])[-1]
+        peer = last_line(command + ["--dtype", options.dtype or "bf16"])
         print(f"torch        {peer['val']:.4f} nats per token  {peer['bits_per_byte']:.4f} bits per byte  {peer['tokens']} tokens")
     for seed in options.seeds.split(","):
         with tempfile.TemporaryDirectory() as folder:

@@ -40,12 +40,17 @@ def microarchitecture(vendor, family, model):
     return next((name for v, f, models, name in MICROARCHITECTURES if (v, f) == (vendor, family) and model in models), None)
 
 
-def last_line(command):
-    """Runs a command and returns the last line of its output that is a JSON object."""
+def json_lines(command):
+    """Runs a command and returns the JSON objects of its output, one per line."""
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}: {result.stderr}")
-    return json.loads([line for line in result.stdout.splitlines() if line.startswith("{")][-1])
+    # splitlines() would also split at the line separators of Unicode, which a text in JSON can have.
+    return [json.loads(line) for line in result.stdout.split("\n") if line.startswith("{")]
+
+
+def last_line(command):
+    return json_lines(command)[-1]
 
 
 def slm_info():
