@@ -23,8 +23,6 @@ from record import SLM, json_lines, last_line
 OPENINGS = pathlib.Path(__file__).parent / "openings.jsonl"
 # The same for all models: a model file can have its own defaults.
 SAMPLING = ["--top-k", 50, "--top-p", 0.95, "--min-p", 0.1, "--repetition-penalty", 1]
-# `slm generate` samples token i of each prompt with the same random number, so that the answers of one call depend on each other.
-OPENINGS_PER_CALL = 10
 JUDGE = "judge"
 FORMATS = {"words": "{:.1f}", "distinct-1": "{:.3f}", "distinct-2": "{:.3f}", "repetition": "{:.1%}", "stopped": "{:.1%}",
            "empty": "{:.1%}", "loss/token": "{:.3f}", "loss/byte": "{:.3f}", "gap": "{:+.3f}"}
@@ -89,16 +87,14 @@ def figures(records):
 
 def answer(model, openings, seed, folder, options):
     """One record for each opening."""
-    records, prompts = [], folder / "prompts.txt"
-    for start in range(0, len(openings), OPENINGS_PER_CALL):
-        called = openings[start:start + OPENINGS_PER_CALL]
-        prompts.write_text("".join(opening.replace("\n", "\\n") + "\n" for opening in called), encoding="utf-8")
-        found = json_lines([options.slm, "generate", model, "--prompts", prompts, "--chat", "--json", "--quiet",
-                            "--max-tokens", options.max_tokens, "--temperature", options.temperature, *SAMPLING,
-                            "--seed", seed * 1_000_000 + start, *options.machine])
-        if len(found) != len(called):
-            raise SystemExit(f"{model}: expected {len(called)} answers, found {len(found)}")
-        records += found
+    prompts = folder / "prompts.txt"
+    prompts.write_text("".join(opening.replace("\n", "\\n") + "\n" for opening in openings), encoding="utf-8")
+    records = json_lines([options.slm, "generate", model, "--prompts", prompts, "--chat", "--json", "--quiet",
+                          "--max-tokens", options.max_tokens, "--temperature", options.temperature, *SAMPLING,
+                          # Each opening has a seed of its own.
+                          "--seed", seed * 1_000_000, *options.machine])
+    if len(records) != len(openings):
+        raise SystemExit(f"{model}: expected {len(openings)} answers, found {len(records)}")
     return records
 
 

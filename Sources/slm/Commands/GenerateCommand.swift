@@ -97,7 +97,10 @@ private struct GenerateCommand {
         let found = try prompts.map { try finder?.prompt(for: $0) }
         let interrupts = Interrupts()
         var isStopped = false
-        let requests = zip(prompts, found).map { request($1?.message ?? $0, config) }
+        // With one seed for all, token i of each answer would be sampled with the same random number.
+        let requests = zip(prompts, found).enumerated().map { index, prompt in
+            request(prompt.1?.message ?? prompt.0, config.reseeded(attempt: UInt64(index)))
+        }
         try backend.generate(requests, concurrency: options.concurrency, isStopped: {
             isStopped = isStopped || interrupts.take() > 0
             return isStopped
