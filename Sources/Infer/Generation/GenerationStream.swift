@@ -47,15 +47,11 @@ package struct GenerationResult: Sendable, Equatable {
     package var toolCalls: [ToolCall] = []
     package var reasoning = ""
     package var end = GenerationEnd(.canceled, promptTokens: 0, answerTokens: 0)
-    /// The sizes of the pieces that were added, in order.
-    private var pieceSizes: [PieceSize] = []
+    /// The pieces in which the answer came, without those of the prompt: they tell which tokens belong to which text. Empty unless kept.
+    package private(set) var pieces: [TextPiece] = []
+    private let keepsPieces: Bool
 
-    /// The part of an answer that a piece has: bytes of texts, and counts.
-    private struct PieceSize: Sendable, Equatable {
-        let text, reasoning, tokens, toolCalls: Int
-    }
-
-    package init() {}
+    package init(keepsPieces: Bool = false) { self.keepsPieces = keepsPieces }
 
     package mutating func add(_ event: GenerationEvent) {
         switch event {
@@ -66,11 +62,7 @@ package struct GenerationResult: Sendable, Equatable {
             promptTokens += piece.promptTokens
             toolCalls += piece.toolCalls
             reasoning += piece.reasoning
-            if piece.promptTokens.isEmpty {
-                pieceSizes.append(PieceSize(
-                    text: piece.text.utf8.count, reasoning: piece.reasoning.utf8.count, tokens: piece.tokens.count,
-                    toolCalls: piece.toolCalls.count))
-            }
+            if keepsPieces, piece.promptTokens.isEmpty { pieces.append(piece) }
         case .ended(let end):
             self.end = end
             if let cached = end.cachedTokens { start.cachedTokens = cached }
@@ -82,25 +74,6 @@ package struct GenerationResult: Sendable, Equatable {
         var piece = TextPiece(text, tokens, toolCalls: toolCalls)
         piece.reasoning = reasoning
         return piece
-    }
-
-    /// The pieces in which the answer came, without those of the prompt: they tell which tokens belong to which text.
-    package var pieces: [TextPiece] {
-        var text = self.text.utf8[...], reasoning = self.reasoning.utf8[...]
-        var tokens = self.tokens[...], toolCalls = self.toolCalls[...]
-        return pieceSizes.map { size in
-            defer {
-                text = text.dropFirst(size.text)
-                reasoning = reasoning.dropFirst(size.reasoning)
-                tokens = tokens.dropFirst(size.tokens)
-                toolCalls = toolCalls.dropFirst(size.toolCalls)
-            }
-            var piece = TextPiece(
-                String(decoding: text.prefix(size.text), as: UTF8.self), Array(tokens.prefix(size.tokens)),
-                toolCalls: Array(toolCalls.prefix(size.toolCalls)))
-            piece.reasoning = String(decoding: reasoning.prefix(size.reasoning), as: UTF8.self)
-            return piece
-        }
     }
 }
 

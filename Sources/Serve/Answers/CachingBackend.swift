@@ -45,12 +45,13 @@ package final class CachingBackend: ChatBackend {
         deliver: @escaping @Sendable (GenerationEvent) -> Void
     ) throws(GenerationError) -> any GenerationHandle {
         guard let key = Key(request, isShared: isShared) else { return try backend.start(request, deliver: deliver) }
+        // Only with log-probabilities does it matter which tokens belong to which text.
+        let keepsPieces = request.config.logProbabilities != nil
         if let cached = answers.withLock({ $0[key] }) {
-            // Only with log-probabilities does it matter which tokens belong to which text.
-            replay(cached, in: request.config.logProbabilities == nil ? [cached.joinedPiece] : cached.pieces, to: deliver)
+            replay(cached, in: keepsPieces ? cached.pieces : [cached.joinedPiece], to: deliver)
             return FinishedGeneration()
         }
-        let accumulator = AnswerAccumulator()
+        let accumulator = AnswerAccumulator(keepsPieces: keepsPieces)
         return try backend.start(request) { event in
             let answer = accumulator.add(event)
             if case .ended(let end) = event, [.stop, .length].contains(end.reason), answer.byteCount < Self.maxAnswerBytes {

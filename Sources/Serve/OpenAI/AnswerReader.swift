@@ -65,7 +65,8 @@ struct AnswerReader: Sendable {
         return output
     }
 
-    /// The tokens of the content of a whole answer. Tokens without text, such as the marks of thoughts, belong to it behind text only.
+    /// The tokens of the content of a whole answer, which has kept its pieces. Tokens without text, such as the marks of thoughts, belong
+    /// to it behind text only.
     static func contentTokens(of answer: GenerationResult, _ request: CompletionRequest) -> [GeneratedToken] {
         var reader = AnswerReader(request, answer.start), tokens: [GeneratedToken] = [], followsText = false
         for piece in answer.pieces {

@@ -36,7 +36,7 @@ final class CompletionResponder: Sendable {
         stream = ResponseStream(heartbeat: encoder.heartbeat, onDisconnect: cancel)
         let count = request.answerCount
         state = Mutex(State(
-            answers: Array(repeating: GenerationResult(), count: count),
+            answers: Array(repeating: GenerationResult(keepsPieces: request.includesLogProbabilities), count: count),
             offsets: (0..<count).map { request.echo(of: $0).unicodeScalars.count },
             readers: Array(repeating: AnswerReader(request, GenerationStart()), count: count),
             unfinished: count))
