@@ -115,11 +115,6 @@ extension Checkpoint {
         return value
     }
 
-    package func bytes(_ name: String) throws(CheckpointError) -> [UInt8] {
-        guard case .bytes(let value)? = training[name] else { throw mismatch(name, "an array of bytes") }
-        return value
-    }
-
     private func mismatch(_ name: String, _ expected: String) -> CheckpointError {
         .mismatch(path: self.name, name: "training/\(name)", expected: expected, found: training[name]?.typeDescription ?? "nothing")
     }

@@ -78,12 +78,8 @@ package struct GPT: Sendable {
             x, weight: head, adapter: headAdapter, softCap: logitCap, targets: targets)               // [B, T]
     }
 
-    /// The cross-entropy of each target that counts, in order, without gradients.   ids, targets [B, T]
-    package func tokenLosses(of ids: Tensor, predicting targets: Tensor, documentStarts: Tensor? = nil, on tape: Tape) -> TokenLosses {
-        tokenLosses(of: ids, predicting: [targets], documentStarts: documentStarts, on: tape)[0]
-    }
-
-    /// The same for several targets of the same positions, in one forward pass.
+    /// The cross-entropy of each target that counts, in order, without gradients, for each of several targets of the same positions.
+    /// ids, targets [B, T]
     package func tokenLosses(
         of ids: Tensor, predicting targets: [Tensor], documentStarts: Tensor? = nil, on tape: Tape
     ) -> [TokenLosses] {

@@ -44,7 +44,7 @@ import Tokenize
         let (explanation, model, tape) = try explain(configuration)
         let T = ids.count
         let targets = tape.ids(Array(ids[1...]) + [-1], [1, T])
-        let losses = model.tokenLosses(of: tape.ids(ids, [1, T]), predicting: targets, on: tape)
+        let losses = model.tokenLosses(of: tape.ids(ids, [1, T]), predicting: [targets], on: tape)[0]
         for position in 0..<T - 1 {
             #expect(abs(explanation.loss(at: position) - losses.nats[position]) < 1e-4)
             #expect((explanation.rank(at: position) == 0) == losses.isTopPrediction[position])

@@ -7,18 +7,14 @@ import Model
 ///     let layout = TensorLayout(configuration, TensorNames.llama)
 ///     layout.parameters[2].parts.map(\.name)                   // …q_proj.weight, …k_proj.weight, …v_proj.weight
 struct TensorLayout {
-    let list: ParameterList
     private(set) var parameters: [(parameter: Parameter, parts: [TensorPart])] = []
 
     init(_ configuration: GPTConfiguration, _ names: TensorNames) {
         var list = ParameterList()
         _ = GPT(configuration, in: &list)
-        self.list = list
         let rows = QueryKeyRows(configuration, names), experts = configuration.experts?.count ?? 0
         parameters = list.parameters.map { ($0, Self.parts(of: $0, names, rows, experts: experts)) }
     }
-
-    var parts: [TensorPart] { parameters.flatMap(\.parts) }
 
     /// The parts of each parameter in the order of a file, in which those of one tensor follow each other.
     var fileOrder: [(parameter: Parameter, part: TensorPart)] {

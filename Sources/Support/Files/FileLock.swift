@@ -7,7 +7,6 @@ import Glibc
 /// The system releases it when the last holder ends, also by SIGKILL. A program that is being started holds it for a moment: its process
 /// has a copy of all descriptors until it runs the program.
 package struct FileLock: ~Copyable {
-    package let path: String
     package let descriptor: Int32
 
     /// Ten milliseconds apart.
@@ -30,7 +29,6 @@ package struct FileLock: ~Copyable {
             if isHeld { return nil }
             throw error
         }
-        self.path = path
         self.descriptor = descriptor
     }
 

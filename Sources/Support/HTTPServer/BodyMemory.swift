@@ -12,9 +12,6 @@ final class BodyMemory: Sendable {
 
     init(_ settings: HTTPServer.Settings) { self.settings = settings }
 
-    /// Bytes in use.
-    var count: Int { use.withLock(\.all) }
-
     /// - Returns: false if there is not enough left. Programs on this machine, and reverse proxies, have no share of their own.
     fileprivate func take(_ count: Int, for address: PeerAddress) -> Bool {
         use.withLock { use in

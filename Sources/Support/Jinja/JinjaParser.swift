@@ -44,7 +44,6 @@ struct JinjaParser {
 
     var current: JinjaToken { tokens[index] }
     var following: JinjaToken { tokens[min(index + 1, tokens.count - 1)] }
-    var position: Int { index }
 
     @discardableResult
     mutating func next() -> JinjaToken {

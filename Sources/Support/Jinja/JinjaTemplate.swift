@@ -7,13 +7,11 @@
 /// Rendering has no effects, sees nothing but its variables, and is bounded in time and memory (`JinjaLimits`). Immutable: threads share
 /// one.
 package struct JinjaTemplate: Sendable {
-    package let source: String
     /// The names of variables, functions and macros in its expressions.
     package let namesRead: Set<String>
     private let statements: [JinjaStatement]
 
     package init(_ source: String) throws(JinjaError) {
-        self.source = source
         let parsed = try JinjaParser.parsed(source)
         statements = parsed.statements
         namesRead = parsed.namesRead

@@ -92,9 +92,6 @@ package struct RegexPreTokenizer: ~Copyable {
         return String(decoding: bytes[range], as: UTF8.self)
     }
 
-    /// Makes the next call the start of a new text.
-    package mutating func reset() { previous = [] }
-
     /// Splits from `start` on. The bytes before it are only for lookbehind.
     private func split(_ text: Span<UInt8>, from start: Int, isLast: Bool, into ends: inout [UInt32]) throws(TokenizeError) {
         var first = 0
