@@ -48,21 +48,21 @@ extension BenchGemmOptions {
             let names = GemmShape.all.map(\.name).joined(separator: "; ")
             throw UsageError("slm bench gemm: --only: no matmul is named '\(only)'. Names: \(names).")
         }
-        let types: [DataType] = switch precision {
+        let precisions: [DataType] = switch precision {
         case nil, .auto: processor.hasBFloat16 ? [.float32, .bfloat16] : [.float32]
         case .f32?: [.float32]
-        case .bf16?: [processor.dataType(for: .bf16)]
+        case .bf16?: [processor.precision(for: .bf16)]
         }
-        for type in types {
-            for shape in shapes { report(shape, shape.measured(on: processor, in: type, runs: runs), type, processor) }
+        for precision in precisions {
+            for shape in shapes { report(shape, shape.measured(on: processor, in: precision, runs: runs), precision, processor) }
         }
     }
 
-    private func report(_ shape: GemmShape, _ gflops: Double, _ type: DataType, _ processor: Processor) {
+    private func report(_ shape: GemmShape, _ gflops: Double, _ precision: DataType, _ processor: Processor) {
         if json {
             printLine(JSONLine([
                 "bench": "gemm",
-                "case": "\(shape) \(type.rawValue)",
+                "case": "\(shape) \(precision.rawValue)",
                 "layer": .text(shape.name),
                 "blas": .text(processor.blas.rawValue),
                 "kernels": .text(processor.instructionSet),
@@ -70,7 +70,7 @@ extension BenchGemmOptions {
                 "gflops": .number(gflops),
             ]))
         } else {
-            printLine("\(shape.name.padded(to: 32)) \("\(shape)".padded(to: 18)) \(type.rawValue)  \(Int(gflops.rounded())) GFLOP/s")
+            printLine("\(shape.name.padded(to: 32)) \("\(shape)".padded(to: 18)) \(precision.rawValue)  \(Int(gflops.rounded())) GFLOP/s")
         }
     }
 }
@@ -108,32 +108,32 @@ private struct GemmShape: CustomStringConvertible {
     ]
 
     /// The median speed in GFLOP/s.
-    func measured(on processor: Processor, in type: DataType, runs: Int) -> Double {
+    func measured(on processor: Processor, in precision: DataType, runs: Int) -> Double {
         // As in training: weights are f32, activations have the data type of the matmul, and rows begin on cache lines.
         let rowStride = (K + 31) / 32 * 32
         let left = switch pass {
-        case .forward, .inputGradient: Matrix(filled(processor, M * rowStride, type), rows: M, columns: K, rowStride: rowStride)
-        case .weightGradient: Matrix(filled(processor, K * M, type), rows: K, columns: M).transposed
+        case .forward, .inputGradient: Matrix(filled(processor, M * rowStride, precision), rows: M, columns: K, rowStride: rowStride)
+        case .weightGradient: Matrix(filled(processor, K * M, precision), rows: K, columns: M).transposed
         }
         let right = switch pass {
         case .forward: Matrix(filled(processor, N * K, .float32), rows: N, columns: K).transposed
         case .inputGradient: Matrix(filled(processor, K * N, .float32), rows: K, columns: N)
-        case .weightGradient: Matrix(filled(processor, K * N, type), rows: K, columns: N)
+        case .weightGradient: Matrix(filled(processor, K * N, precision), rows: K, columns: N)
         }
-        let c = processor.buffer(of: M * N, hasFloat32Result ? .float32 : type)
+        let c = processor.buffer(of: M * N, hasFloat32Result ? .float32 : precision)
         processor.clear(c)
         var matmul = Matmul(of: left, right, into: Matrix(c, rows: M, columns: N))
-        matmul.precision = processor.hasBFloat16 ? type : .float32
+        matmul.precision = processor.hasBFloat16 ? precision : .float32
         matmul.accumulates = pass == .weightGradient
         let seconds = (0..<runs + 2).map { _ in measureSeconds { processor.run(matmul, as: "bench") } }.dropFirst(2)
         return Double(matmul.flops) * 1e-9 / median(Array(seconds))
     }
 
-    private func filled(_ processor: Processor, _ count: Int, _ type: DataType) -> Buffer {
+    private func filled(_ processor: Processor, _ count: Int, _ precision: DataType) -> Buffer {
         let random = processor.buffer(of: count, .float32)
         processor.uniform(into: random, seed: 1)
-        if type == .float32 { return random }
-        let result = processor.buffer(of: count, type)
+        if precision == .float32 { return random }
+        let result = processor.buffer(of: count, precision)
         processor.apply(.identity, random, into: result)
         return result
     }

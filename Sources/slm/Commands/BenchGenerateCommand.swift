@@ -148,9 +148,9 @@ extension BenchGenerateOptions {
         report(runner, cacheBytes, load, (prompt, promptSeconds), (generate, answerSeconds))
         guard let profile = runner.processor.profile else { return }
         runner.processor.profile = nil
-        let type: DataType = runner.precision == .float32 || !runner.processor.hasBFloat16 ? .float32 : .bfloat16
+        let precision: DataType = runner.precision == .float32 || !runner.processor.hasBFloat16 ? .float32 : .bfloat16
         let total = (promptSeconds + answerSeconds).reduce(0, +)
-        ProfileTable(profile, steps: runs, limits: MachineLimits(of: runner.processor, in: type), total: total).write(asJSON: json)
+        ProfileTable(profile, steps: runs, limits: MachineLimits(of: runner.processor, in: precision), total: total).write(asJSON: json)
     }
 
     private func report(

@@ -95,17 +95,17 @@ extension BenchTrainOptions {
     fileprivate func measure() throws {
         let configuration = try configuration
         var tunedOptions = self
-        if let tuned = try tunedTraining(width: configuration.width, precision, isQuiet: false) {
+        if let tuned = try tunedTraining(width: configuration.width, self.precision, isQuiet: false) {
             tunedOptions.machine.use(tuned)
             tunedOptions.precision = TrainingPrecisionOption(tuned.precision)
         }
         let processor = try tunedOptions.processor()
-        let type = processor.dataType(for: tunedOptions.precision, isChosen: precision == .bf16)
+        let precision = processor.precision(for: tunedOptions.precision, isChosen: self.precision == .bf16)
         if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
         if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
         let adapter = lora.map { LoRAConfiguration(rank: $0) }
         var memory = TrainingMemory(
-            type, rows: batch, microBatchTokens: tokensAtOnce, recomputesBlocks: recompute, lora: adapter)
+            precision, rows: batch, microBatchTokens: tokensAtOnce, recomputesBlocks: recompute, lora: adapter)
         memory.frozenPrecision = basePrecision
         try check(memory, for: configuration)
         var list = ParameterList(lora: adapter)
@@ -118,7 +118,7 @@ extension BenchTrainOptions {
             let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: basePrecision)
             parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: 1)
         }
-        let trainer = Trainer(model, parameters, on: processor, precision: type, seed: 1)
+        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: 1)
         if optimizer == .muon { trainer.useMuon(rateRatio: 1) }
         if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
         let groups = gradientGroups ?? Ranks.current.map { Ranks.gradientGroups(of: $0.count, rows: batch) } ?? 1
@@ -148,7 +148,7 @@ extension BenchTrainOptions {
         let peak = CPU.peakMemory >> 20
         // Without a backward pass at the same time.
         let exchange = Ranks.current == nil ? nil : median((0..<5).compactMap { _ in trainer.groups?.measureExchange() })
-        let name = "\(preset) \(type.rawValue)" + (lora.map { ", LoRA \($0) on \(basePrecision.rawValue)" } ?? "")
+        let name = "\(preset) \(precision.rawValue)" + (lora.map { ", LoRA \($0) on \(basePrecision.rawValue)" } ?? "")
         if !Ranks.isFirst { return }
         if json {
             printLine(JSONLine([
@@ -176,7 +176,7 @@ extension BenchTrainOptions {
         }
         guard let profile = processor.profile else { return }
         processor.profile = nil
-        let limits = MachineLimits(of: processor, in: processor.hasBFloat16 ? type : .float32)
+        let limits = MachineLimits(of: processor, in: processor.hasBFloat16 ? precision : .float32)
         ProfileTable(profile, steps: steps, limits: limits, total: seconds.reduce(0, +)).write(asJSON: json)
     }
 }

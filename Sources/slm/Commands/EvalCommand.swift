@@ -248,8 +248,9 @@ struct EvalCommand {
     func evaluator(of model: ModelFile, on processor: Processor) throws -> Evaluator {
         let checkpoint = model.checkpoint, precision = options.precision.resolved(on: processor, stored: model.storedPrecision)
         if options.kvPrecision == .auto, precision == .float32 || precision == .bfloat16 {
-            let type = processor.dataType(for: precision == .float32 ? .f32 : .bf16)
-            return try Evaluator(checkpoint, over: model.base, context: options.context, on: processor, precision: type)
+            return try Evaluator(
+                checkpoint, over: model.base, context: options.context, on: processor,
+                precision: processor.precision(for: precision == .float32 ? .f32 : .bf16))
         }
         let runner = try ModelRunner(
             of: checkpoint, over: model.base, on: processor, precision: precision, cache: options.kvPrecision)

@@ -49,8 +49,8 @@ extension FinetuneOptions {
     var untunedMachine: (processor: Processor, machine: TrainingMachine) {
         get throws {
             let processor = try run.processor()
-            let type = processor.dataType(for: run.precision, isChosen: run.precision == .bf16)
-            return (processor, TrainingMachine(processor, type, recomputesBlocks: run.recompute ?? false))
+            let precision = processor.precision(for: run.precision, isChosen: run.precision == .bf16)
+            return (processor, TrainingMachine(processor, precision, recomputesBlocks: run.recompute ?? false))
         }
     }
 }

@@ -51,7 +51,6 @@ struct FinetuneCommand {
         let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.run.openMachine(resuming: nil, width: width)
-        let type = machine.precision
         var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
@@ -68,7 +67,7 @@ struct FinetuneCommand {
                 + "another --name.")
         }
         configuration.context = settings.context(of: configuration)
-        var memory = TrainingMemory(type, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks, lora: settings.lora)
+        var memory = TrainingMemory(machine.precision, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks, lora: settings.lora)
         if settings.preferences != nil {
             // Both answers of a pair are in one micro-batch.
             memory.rows = 2 * plan.batch
@@ -82,7 +81,7 @@ struct FinetuneCommand {
         if options.estimate != .off {
             let parts = RunParts(
                 base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor,
-                precision: type)
+                precision: machine.precision)
             return try printEstimate(of: parts)
         }
         try check(
@@ -97,7 +96,7 @@ struct FinetuneCommand {
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: start, settings, plan, in: folder, on: processor, precision: type, over: Ranks.current, clock: now
+            of: start, settings, plan, in: folder, on: processor, precision: machine.precision, over: Ranks.current, clock: now
         ) { preparation, share in
             switch preparation {
             case .initialization: initialization.show(fraction: share, "of the weights")
@@ -108,7 +107,7 @@ struct FinetuneCommand {
         }
         initialization.clear()
         scoring.clear()
-        try train(finetuning, folder, type, processor)
+        try train(finetuning, folder, machine.precision, processor)
     }
 
     private func resume(_ folder: String) throws {
@@ -144,7 +143,7 @@ struct FinetuneCommand {
         }
     }
 
-    private func train(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ processor: Processor) throws {
+    private func train(_ finetuning: Finetuning, _ folder: String, _ precision: DataType, _ processor: Processor) throws {
         let run = finetuning.run
         try run.checkRanks()
         if !Ranks.isFirst { return try options.run.follow(run) }
@@ -158,9 +157,9 @@ struct FinetuneCommand {
             finetuning.vocabulary,
             context: run.trainer.context,
             complete: greedyCompletion(
-                of: run.trainer, on: processor, type, finetuning.vocabulary, finetuning.chatTemplate,
+                of: run.trainer, on: processor, precision, finetuning.vocabulary, finetuning.chatTemplate,
                 endTokens: run.servingDefaults.endTokens))
-        try printSummary(finetuning, folder, type, processor.threads)
+        try printSummary(finetuning, folder, precision, processor.threads)
         let merging = RunPage.Command(to: "merge it into its base model", "slm adapter merge \(best) --out merged.h5")
         let recorder = try RunRecorder(
             folder,
@@ -193,7 +192,7 @@ struct FinetuneCommand {
             ]
     }
 
-    private func printSummary(_ finetuning: Finetuning, _ folder: String, _ type: DataType, _ threads: Int) throws {
+    private func printSummary(_ finetuning: Finetuning, _ folder: String, _ precision: DataType, _ threads: Int) throws {
         for data in [finetuning.data, finetuning.replay] { data?.report.map { printFaults(of: $0) } }
         if options.run.json { return }
         let run = finetuning.run
@@ -210,7 +209,7 @@ struct FinetuneCommand {
                 + "\(data.exampleCount(.val, context: context)) (\(data.validation.count)) for validation"
         }
         var memory = TrainingMemory(
-            type, rows: run.plan.batch, recomputesBlocks: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
+            precision, rows: run.plan.batch, recomputesBlocks: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
         memory.frozenPrecision = run.trainer.parameters.frozenPrecision
         memory.storedBytesPerWeight = run.trainer.parameters.storedBytesPerWeight
         if finetuning.preferences != nil {
@@ -223,7 +222,7 @@ struct FinetuneCommand {
             train    \(trained)
             data     \(text(finetuning.data)); \(loss)\
             \(finetuning.replay.map { "\nreplay   \(text($0))" } ?? "")
-            \(run.summary(type, threads, memory, try .estimated(for: run), in: folder))
+            \(run.summary(precision, threads, memory, try .estimated(for: run), in: folder))
             """)
     }
 

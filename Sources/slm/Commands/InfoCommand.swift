@@ -40,7 +40,7 @@ extension Command {
 extension InfoOptions {
     fileprivate func describeMachine() throws {
         let processor = try processor()
-        let type = processor.dataType(for: .auto)
+        let precision = processor.precision(for: .auto)
         let libraries = BLAS.allCases.compactMap { blas -> String? in
             if blas == .slm { return nil }
             do { return try Processor(threads: 1, instructionSet: machine.cpu, blas: blas).libraryVersion } catch { return "\(error)" }
@@ -67,7 +67,7 @@ extension InfoOptions {
                 "features": .text(CPU.features.joined(separator: " ")),
                 "kernels": .text(processor.instructionSet),
                 "kernels_available": .text(Processor.instructionSets.joined(separator: " ")),
-                "dtype": .text(type.rawValue),
+                "dtype": .text(precision.rawValue),
                 "blas": .text(processor.blas.rawValue),
                 "threads": .whole(processor.threads),
                 "cores": .whole(cores.amount),
@@ -81,7 +81,8 @@ extension InfoOptions {
                 "version": .text(version),
             ]))
         }
-        let reason = type == .bfloat16 ? "the CPU has bf16 instructions" : "\(processor.instructionSet) kernels have no bf16 instructions"
+        let reason = precision == .bfloat16
+            ? "the CPU has bf16 instructions" : "\(processor.instructionSet) kernels have no bf16 instructions"
         let threads = CPU.hardwareThreads.amount
         let hardwareThreads = threads > cores.amount ? ", \(threads) hardware threads" : ""
         let limit = { (allowance: CPU.Allowance) in allowance.limitedBy.map { " (limited by \($0))" } ?? "" }
@@ -94,7 +95,7 @@ extension InfoOptions {
             features   \(CPU.features.joined(separator: " "))
             kernels    \(processor.instructionSet)   (available: \(kernels); set with --cpu or SLM_CPU)
             matmul     \(processor.blas.rawValue)   (available: \(BLAS.choices.joined(separator: ", ")); set with --blas or SLM_BLAS)
-            dtype      \(type.rawValue): \(reason)
+            dtype      \(precision.rawValue): \(reason)
             measured   \(measured.joined(separator: "\n           "))
             threads    \(processor.threads)   (set with --threads or SLM_THREADS)
             memory     \(megabytes(memory.amount)) MB\(limit(memory))\(free)

@@ -92,19 +92,19 @@ extension RunOptions {
 func greedyCompletion(
     of trainer: Trainer,
     on processor: Processor,
-    _ type: DataType,
+    _ precision: DataType,
     _ vocabulary: Vocabulary,
     _ template: ChatTemplate?,
     endTokens: [TokenID] = []
 ) throws -> SampleAnswers.Completion {
-    let precision = trainer.parameters.quantizedPrecision ?? (type == .bfloat16 ? .bfloat16 : .float32)
+    let inferencePrecision = trainer.parameters.quantizedPrecision ?? (precision == .bfloat16 ? .bfloat16 : .float32)
     let renderer = try template.map { try ChatRenderer($0, for: Tokenizer(vocabulary)) }
     let rules = StopRules(for: renderer == nil ? .text("") : .chat([]), vocabulary, renderer, endTokens: endTokens, stop: [])
     let config = try GenerationConfig { $0.temperature = 0 }
     return { prompts, maxTokens in
         // Made anew for each evaluation: training changes the weights, and needs the memory.
         let runner = ModelRunner(
-            of: trainer.model, trainer.parameters, on: processor, precision: precision, context: trainer.context)
+            of: trainer.model, trainer.parameters, on: processor, precision: inferencePrecision, context: trainer.context)
         return prompts.map { runner.text(after: $0, config, vocabulary, rules, most: maxTokens) }
     }
 }

@@ -62,13 +62,13 @@ struct TrainCommand {
             ?? options.run.setup(options.plan(for: configuration), width: configuration.width)
         var plan = preparedPlan
         let changes = resumed?.changes ?? []
-        let type = machine.precision
-        var memory = TrainingMemory(type, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks)
+        let precision = machine.precision
+        var memory = TrainingMemory(precision, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks)
         memory.dataBytes = tokens.memoryBytes
         if plan.nGramContexts > 0, try stored?.integer("step") ?? 0 == 0 { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
         let trainer = Trainer(
-            configuration, on: processor, precision: type, recomputesBlocks: machine.recomputesBlocks,
+            configuration, on: processor, precision: precision, recomputesBlocks: machine.recomputesBlocks,
             seed: UInt64(bitPattern: Int64(plan.seed)))
         let training = try tokens.batches(.train, plan, context: configuration.context)
         let validation = try tokens.validationSet(plan.lossScope)
@@ -93,27 +93,28 @@ struct TrainCommand {
         printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
         if options.estimates {
-            return try NewRunEstimate(run, tokens.meta, memory, type, threads: processor.threads).report(summary, json: options.run.json)
+            let estimate = NewRunEstimate(run, tokens.meta, memory, precision, threads: processor.threads)
+            return try estimate.report(summary, json: options.run.json)
         }
         try run.checkRanks()
         if !Ranks.isFirst {
             return try options.run.follow(run) { clock, shouldStop, report in
-                try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)
+                try initializeFromNGrams(tokens.training, run, processor, precision, clock, shouldStop, report)
             }
         }
         try Folder.create(folder)
         if !options.run.json {
             printLine(summary)
-            printLine(run.summary(type, processor.threads, memory, try .estimated(for: run), in: folder))
+            printLine(run.summary(precision, processor.threads, memory, try .estimated(for: run), in: folder))
         }
-        try train(run, tokens, processor, type, changes, hasValidation: validation != nil)
+        try train(run, tokens, processor, precision, changes, hasValidation: validation != nil)
     }
 
     private func train(
         _ run: TrainingRun,
         _ tokens: TrainingData,
         _ processor: Processor,
-        _ type: DataType,
+        _ precision: DataType,
         _ changes: [PlanChange],
         hasValidation: Bool
     ) throws {
@@ -123,7 +124,7 @@ struct TrainCommand {
             tokens.meta.template,
             tokens.vocabulary,
             context: run.trainer.model.configuration.context,
-            complete: greedyCompletion(of: run.trainer, on: processor, type, tokens.vocabulary, tokens.meta.template))
+            complete: greedyCompletion(of: run.trainer, on: processor, precision, tokens.vocabulary, tokens.meta.template))
         let best = "\(folder)/best.h5".shellWord
         let finetuning = RunPage.Command(to: "fine-tune it on your own chats", "slm finetune \(best) --data CHATS")
         let recorder = try RunRecorder(
@@ -133,7 +134,7 @@ struct TrainCommand {
             commands: nextCommands(
                 in: folder, resume: resumeCommand, [finetuning]))
         let ending = try options.run.train(run, recorder, samples, in: folder, resumeCommand: resumeCommand) { clock, shouldStop, report in
-            try initializeFromNGrams(tokens.training, run, processor, type, clock, shouldStop, report)
+            try initializeFromNGrams(tokens.training, run, processor, precision, clock, shouldStop, report)
         }
         if ending == .stopped || !options.hasNextStep { return }
         let isSilent = options.run.quiet || options.run.json
@@ -175,15 +176,16 @@ struct TrainCommand {
         _ tokens: TokenFile,
         _ run: TrainingRun,
         _ processor: Processor,
-        _ type: DataType,
+        _ precision: DataType,
         _ clock: () -> Double,
         _ shouldStop: () -> Bool,
         _ report: (TrainingRun.Event) throws -> Void
     ) throws {
         let progress = ProgressBar("initializing from n-grams", isVisible: !options.run.quiet && !options.run.json)
-        try run.initializeFromNGrams(of: tokens, on: processor, precision: type, clock: clock, shouldStop: shouldStop, progress: { share in
-            progress.show(fraction: share, "of the work")
-        }) { event in
+        try run.initializeFromNGrams(
+            of: tokens, on: processor, precision: precision, clock: clock, shouldStop: shouldStop,
+            progress: { share in progress.show(fraction: share, "of the work") }
+        ) { event in
             progress.clear()
             try report(event)
         }
@@ -260,14 +262,14 @@ private struct NewRunEstimate {
     private let run: TrainingRun
     private let meta: TokenMeta
     private let memory: TrainingMemory
-    private let type: DataType
+    private let precision: DataType
     private let threads: Int
 
-    init(_ run: TrainingRun, _ meta: TokenMeta, _ memory: TrainingMemory, _ type: DataType, threads: Int) {
+    init(_ run: TrainingRun, _ meta: TokenMeta, _ memory: TrainingMemory, _ precision: DataType, threads: Int) {
         self.run = run
         self.meta = meta
         self.memory = memory
-        self.type = type
+        self.precision = precision
         self.threads = threads
     }
 
@@ -275,7 +277,7 @@ private struct NewRunEstimate {
         let time = try StepTime.measured(for: run)
         guard json else {
             printLine(summary)
-            printLine(run.summary(type, threads, memory, time, in: nil))
+            printLine(run.summary(precision, threads, memory, time, in: nil))
             return printNote("nothing was written.")
         }
         let estimate = run.estimate(secondsPerStep: time.seconds)

@@ -51,7 +51,7 @@ enum TrainingPrecisionOption: String, CaseIterable, OptionValue {
 
     static var metavariable: String { "TYPE" }
 
-    init(_ type: DataType) { self = type == .bfloat16 ? .bf16 : .f32 }
+    init(_ precision: DataType) { self = precision == .bfloat16 ? .bf16 : .f32 }
 }
 
 extension MachineOptions {
@@ -111,15 +111,15 @@ extension CommandOption {
 }
 
 extension Processor {
-    /// The type of activations. Chosen by the CPU's features, bf16 if it has instructions for it.
+    /// The precision of activations. Chosen by the CPU's features, bf16 if it has instructions for it.
     ///
     /// - Parameter isChosen: Whether the user has chosen it, and not a measurement. A note then says what the CPU lacks.
-    func dataType(for precision: TrainingPrecisionOption, isChosen: Bool = true) -> DataType {
-        let type: DataType = precision == .bf16 || (precision == .auto && hasBFloat16) ? .bfloat16 : .float32
-        if type == .bfloat16, isChosen, !hasBFloat16 {
+    func precision(for option: TrainingPrecisionOption, isChosen: Bool = true) -> DataType {
+        let precision: DataType = option == .bf16 || (option == .auto && hasBFloat16) ? .bfloat16 : .float32
+        if precision == .bfloat16, isChosen, !hasBFloat16 {
             printNote("\(instructionSet) kernels have no bf16 instructions: activations are stored in bf16 and multiplied in f32.")
         }
-        if type == .bfloat16, blas == .openblas { printNote("OpenBLAS has no bf16 matmul: using slm's own kernels for bf16.") }
-        return type
+        if precision == .bfloat16, blas == .openblas { printNote("OpenBLAS has no bf16 matmul: using slm's own kernels for bf16.") }
+        return precision
     }
 }

@@ -58,8 +58,8 @@ extension RunOptions {
             processor = try options.processor()
         }
         let recompute = self.recompute ?? stored?.recomputesBlocks ?? false
-        let type = processor.dataType(for: options.precision, isChosen: precision == .bf16)
-        return (processor, TrainingMachine(processor, type, recomputesBlocks: recompute))
+        let chosen = processor.precision(for: options.precision, isChosen: precision == .bf16)
+        return (processor, TrainingMachine(processor, chosen, recomputesBlocks: recompute))
     }
 
     /// The bits of a run depend on its number of threads, so a resumed run keeps it where the machine has as many cores.

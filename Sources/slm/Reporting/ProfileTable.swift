@@ -7,8 +7,8 @@ struct MachineLimits {
     /// GB/s, of a sum over more data than the caches hold.
     let bandwidth: Double
 
-    init(of processor: Processor, in type: DataType) {
-        gflops = processor.peak(in: type) * 1e-9
+    init(of processor: Processor, in precision: DataType) {
+        gflops = processor.peak(in: precision) * 1e-9
         bandwidth = processor.bandwidth() * 1e-9
     }
 }

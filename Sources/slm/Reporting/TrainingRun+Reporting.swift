@@ -35,7 +35,7 @@ extension TrainingRun {
     /// The lines about the schedule, memory and time that are printed before the first step.
     ///
     /// - Parameter folder: where the run is written; nil for a dry run.
-    func summary(_ type: DataType, _ threads: Int, _ memory: TrainingMemory, _ time: StepTime, in folder: String?) -> String {
+    func summary(_ precision: DataType, _ threads: Int, _ memory: TrainingMemory, _ time: StepTime, in folder: String?) -> String {
         let estimate = estimate(secondsPerStep: time.seconds)
         let epochs = "\((Double(estimate.steps) / training.stepsPerEpoch).fixed(2)) epochs"
         var rowConfiguration = trainer.model.configuration
@@ -53,7 +53,7 @@ extension TrainingRun {
         let schedule = plan.schedule == .cosine ? "" : " (\(plan.schedule.rawValue))"
         var lines = [
             "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.lr)\(schedule), warmup \(plan.warmup), "
-                + "\(type.rawValue), \(threads) threads",
+                + "\(precision.rawValue), \(threads) threads",
         ] + (ranks.map { ranks in
             let hosts = Set(ranks.hosts).count
             return ["ranks    \(ranks.count) on \(hosts) machine\(hosts == 1 ? "" : "s"), gradients in \(plan.gradientGroups) groups"
