@@ -70,10 +70,8 @@ import TestSupport
     }
 
     @Test func `the example in the documentation trains, and the command line overrides it`() throws {
-        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-            "../../Documentation/Reference/Configuration.md"
-        ).standardized
-        let text = try String(contentsOf: page, encoding: .utf8), blocks = text.components(separatedBy: "```")
+        let page = try String(contentsOfFile: repositoryPath("Documentation/Reference/Configuration.md"), encoding: .utf8)
+        let blocks = page.components(separatedBy: "```")
         let example = try #require(blocks.first { $0.hasPrefix("yaml\n") }).dropFirst(5)
         let file = folder.write(String(example), to: "slm.yaml")
         folder.write(

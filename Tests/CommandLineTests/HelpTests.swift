@@ -55,9 +55,8 @@ import TestSupport
 
     /// `slm help --markdown > Documentation/Reference/Commands.md` updates the page.
     @Test func `the command reference in the documentation is current`() throws {
-        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../../Documentation/Reference/Commands.md").standardized
-        let isCurrent = try String(contentsOf: page, encoding: .utf8) == slm("help", "--markdown").output
+        let page = try String(contentsOfFile: repositoryPath("Documentation/Reference/Commands.md"), encoding: .utf8)
+        let isCurrent = try page == slm("help", "--markdown").output
         #expect(isCurrent, "run: slm help --markdown > Documentation/Reference/Commands.md")
     }
 

@@ -15,10 +15,6 @@ import Formats
 
     init() throws { processor = try Processor(threads: 1) }
 
-    static func golden(_ name: String, beside file: String = #filePath) -> String {
-        RelativePath.folder(ofFileAt: file) + "/../Golden/\(name)"
-    }
-
     /// The numbers of tensor i in make_pytorch.py.
     private func expected(_ i: Int, count: Int) -> [Float] { (0..<count).map { Float(($0 + 3 * i) % 31 - 15) / 16 } }
 
@@ -30,7 +26,7 @@ import Formats
     }
 
     @Test func `a nanoGPT checkpoint is imported exactly`() throws {
-        let checkpoint = try Checkpoint(importingPyTorch: Self.golden("nanogpt.pt"), on: processor)
+        let checkpoint = try Checkpoint(importingPyTorch: GoldenTensors.path(of: "nanogpt.pt"), on: processor)
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 4, context: 3, vocabulary: 5)
         configuration.isTied = true
         configuration.activation = .exactGELU
@@ -49,7 +45,7 @@ import Formats
     }
 
     @Test func `a fine-tuned nanogpt-chat checkpoint is imported with its configuration and losses`() throws {
-        let checkpoint = try Checkpoint(importingPyTorch: Self.golden("nanogpt-finetuned.pt"), on: processor)
+        let checkpoint = try Checkpoint(importingPyTorch: GoldenTensors.path(of: "nanogpt-finetuned.pt"), on: processor)
         var configuration = GPTConfiguration(layers: 1, heads: 1, width: 4, context: 3, vocabulary: 5)
         configuration.hasBias = false
         configuration.activation = .exactGELU
@@ -64,7 +60,7 @@ import Formats
     /// The losses that make_pytorch.py prints. They depend on the heads, the order of queries, keys and values, and the activation.
     @Test(arguments: [("nanogpt.pt", Float(1.5577479)), ("nanogpt-finetuned.pt", Float(1.5867749))])
     func `the loss is that of nanoGPT`(name: String, expected: Float) throws {
-        var checkpoint = try Checkpoint(importingPyTorch: Self.golden(name), on: processor)
+        var checkpoint = try Checkpoint(importingPyTorch: GoldenTensors.path(of: name), on: processor)
         checkpoint.configuration.dropout = 0
         let (model, parameters) = try checkpoint.model(on: processor)
         let tape = Tape(processor, parameters: parameters)

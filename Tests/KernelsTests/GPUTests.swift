@@ -101,12 +101,11 @@ import Testing
     @Test func `the committed SPIR-V is that of the sources`() throws {
         guard ["glslangValidator", "spirv-val"].allSatisfy({ FileManager.default.isExecutableFile(atPath: "/usr/bin/\($0)") }),
             try runProgram("/usr/bin/glslangValidator", ["--version"]).output.contains("Glslang Version: 11:12.0.0") else { return }
-        let shaders = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Sources/Kernels/Shaders").standardized
-        let folder = TemporaryFolder(), script = shaders.appending(path: "make_shaders.sh").path
-        #expect(try runProgram(script, [folder.path], environment: ["PATH": "/usr/bin:/bin"]).status == 0)
+        let shaders = repositoryPath("Sources/Kernels/Shaders"), folder = TemporaryFolder()
+        #expect(try runProgram("\(shaders)/make_shaders.sh", [folder.path], environment: ["PATH": "/usr/bin:/bin"]).status == 0)
         for name in ["index.txt", "all.spv"] {
             let made = try Data(contentsOf: URL(filePath: folder(name)))
-            #expect(try made == Data(contentsOf: shaders.appending(path: name)), "\(name): run `make shaders`")
+            #expect(try made == Data(contentsOf: URL(filePath: "\(shaders)/\(name)")), "\(name): run `make shaders`")
         }
     }
 }

@@ -1,15 +1,14 @@
 import Foundation
 import Serve
 import Testing
+import TestSupport
 
 @Suite struct RouteDescriptionTests {
-    private static let description = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: "Documentation/Reference/openapi.yaml")
-
     /// The operations of the description, such as "GET /api/keys". Paths are indented by two spaces, and their methods by four.
     private static func describedOperations() throws -> Set<String> {
         var operations: Set<String> = [], path = "", isInPaths = false
-        for line in try String(contentsOf: description, encoding: .utf8).split(separator: "\n") {
+        let description = try String(contentsOfFile: repositoryPath("Documentation/Reference/openapi.yaml"), encoding: .utf8)
+        for line in description.split(separator: "\n") {
             if !line.hasPrefix(" ") { isInPaths = line == "paths:" }
             guard isInPaths, line.hasSuffix(":") else { continue }
             let name = line.drop { $0 == " " }.dropLast(), indentation = line.count - name.count - 1

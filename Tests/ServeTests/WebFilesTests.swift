@@ -9,9 +9,7 @@ import Testing
 @Suite struct WebFilesTests {
     let folder = TemporaryFolder()
     let files = WebFiles()
-    static let web = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().appending(
-        path: "Sources/Serve/Web"
-    ).path
+    static let web = repositoryPath("Sources/Serve/Web")
 
     /// Decompresses with the gzip program.
     private func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {

@@ -223,9 +223,8 @@ extension FuzzedFormat {
 
     /// Complete archives, in which checksums detect most damage, and pickles that are packed into an archive after damage.
     private static func pickles() throws -> [FuzzSeed] {
-        let golden = RelativePath.folder(ofFileAt: #filePath) + "/../Golden/"
         var seeds = try ["nanogpt.pt", "nanogpt-finetuned.pt"].map { name in
-            let bytes = try InputFile.contents(of: golden + name)
+            let bytes = try InputFile.contents(of: GoldenTensors.path(of: name))
             return FuzzSeed(files: ["a.pt": bytes], damaged: "a.pt", range: 0..<bytes.count, entry: "a.pt")
         }
         let arguments = PyTorchBytes.dictionary([("n_head", PyTorchBytes.integer(2)), ("dropout", [0x47, 0, 0, 0, 0, 0, 0, 0, 0])])

@@ -72,7 +72,5 @@ extension GoldenTensors {
     package static func golden(_ name: String) throws -> GoldenTensors { try GoldenTensors(reading: path(of: "\(name).safetensors")) }
 
     /// The path of a file in Tests/Golden.
-    package static func path(of name: String, beside file: String = #filePath) -> String {
-        URL(filePath: file).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Golden/\(name)").path
-    }
+    package static func path(of name: String) -> String { repositoryPath("Tests/Golden/\(name)") }
 }

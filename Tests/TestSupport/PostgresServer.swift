@@ -17,8 +17,7 @@ package final class PostgresServer: Sendable {
     private let process: Process
 
     package init() throws {
-        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let (process, commands, answers) = try startProgram(tests.appending(path: "Peers/postgres.sh").path, [])
+        let (process, commands, answers) = try startProgram(repositoryPath("Tests/Peers/postgres.sh"), [])
         let handles = (commands: commands.fileHandleForWriting, answers: answers)
         address = Self.line(from: handles.answers)
         pipes = Mutex(handles)
