@@ -60,7 +60,7 @@ extension CorpusError: CustomStringConvertible {
         case .tokenizer(let error): error.description
         case .malformed(let line): "\(line)."
         case .noTrainingData(let files, let empty, let malformed):
-            "nothing to train on in \(files) file\(files == 1 ? "" : "s"): "
+            "nothing to train on in \(files.counted("file")): "
                 + "\(empty) conversations are empty and \(malformed) lines are malformed."
         case .damaged(let path, let reason): "\(path) is damaged: \(reason). Encode the corpus again: slm tokenize corpus"
         case .missingShards(let folder, let names, let expected):

@@ -55,9 +55,7 @@ package struct TuningCache: Sendable {
     /// Throws if the directory cannot be written.
     package func store(_ result: TuningResult, for use: TuningUse) throws(FileError) {
         try Folder.create(folder)
-        var file = try AtomicFile(path(of: use))
-        try file.write(Array(json(result, use).utf8))
-        try file.commit()
+        try AtomicFile.write(json(result, use), to: path(of: use))
     }
 
     private func json(_ result: TuningResult, _ use: TuningUse) -> String {

@@ -1,3 +1,4 @@
+import Files
 import SQLite
 
 /// Names of files, as others than the owner of the files may see them.
@@ -17,7 +18,7 @@ extension DocumentIndex {
     static func name(of file: String, below roots: [IndexRoot]) -> String {
         guard file.hasPrefix("/") else { return file }
         let folder = roots.map(\.prefix).filter { $0.hasPrefix("/") && file.hasPrefix($0) }.max { $0.utf8.count < $1.utf8.count }
-        guard let folder else { return file.split(separator: "/").last.map(String.init) ?? file }
+        guard let folder else { return RelativePath.fileName(of: file) }
         return String(file.dropFirst(folder.count))
     }
 }

@@ -180,8 +180,7 @@ extension IndexBuilder {
         switch contents {
         case .document(let document, let hash):
             let heading = PassageSplitter.heading(document.title ?? "")
-            let name = file.name.split(separator: "/").last.map(String.init) ?? file.name
-            let title = heading.isEmpty ? name : heading
+            let title = heading.isEmpty ? RelativePath.fileName(of: file.name) : heading
             let passages = PassageSplitter(budget: settings.passageTokens).passages(of: document)
             try writer.add(file, hash: hash, checked: time, title: title, passages, vectors(of: passages, title, known, &report))
             if old == nil || old?.skipped != nil { report.added += 1 } else { report.changed += 1 }

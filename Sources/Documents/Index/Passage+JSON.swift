@@ -15,7 +15,7 @@ extension Passage {
         object["line"] = line
         object["position"] = position
         object["tokens"] = tokens
-        if score != 0 { object["score"] = (score * 1e4).rounded() / 1e4 }
+        if score != 0 { object["score"] = score.rounded(toPlaces: 4) }
         object["text"] = text
     }
 }

@@ -57,7 +57,7 @@ package struct DocumentReader {
     }
 
     package static func format(ofFile name: String) -> Format {
-        let file = name.split(separator: "/").last.map(String.init) ?? name
+        let file = RelativePath.fileName(of: name)
         guard let dot = file.lastIndex(of: "."), dot > file.startIndex else { return codeNames.contains(file) ? .code : .text }
         let ending = file[file.index(after: dot)...].lowercased()
         switch ending {

@@ -1,3 +1,4 @@
+import Files
 package import Threads
 package import Tokenize
 
@@ -90,19 +91,17 @@ extension RemoteError: CustomStringConvertible {
         switch self {
         case .invalidAddress(let address, let reason): "'\(address)' is not a valid backend address: \(reason)."
         case .unreachable(let address, let reason): "\(address) cannot be reached: \(reason)."
-        case .timedOut(let address, let seconds): "\(address) sent nothing for \(Self.inSeconds(seconds))."
+        case .timedOut(let address, let seconds): "\(address) sent nothing for \(seconds.counted("second"))."
         case .unauthorized(let address, let message):
             "\(address) denied access\(Self.suffix(message)). Set the API key in the environment: SLM_BACKEND_KEY"
         case .notFound(let address, let message):
             "\(address) was not found\(Self.suffix(message)). Check the address, and the model: --backend-model NAME"
         case .rateLimited(let address, let message, let seconds):
-            "\(address) received too many requests\(Self.suffix(message)).\(seconds.map { " Retry after \(Self.inSeconds($0))." } ?? "")"
+            "\(address) received too many requests\(Self.suffix(message)).\(seconds.map { " Retry after \($0.counted("second"))." } ?? "")"
         case .status(let status, let address, let message): "\(address) returned status \(status)\(Self.suffix(message))."
         case .invalidResponse(let address, let reason): "\(address): \(reason)."
         }
     }
-
-    private static func inSeconds(_ count: Int) -> String { "\(count) second\(count == 1 ? "" : "s")" }
 
     private static func suffix(_ message: String) -> String { message.isEmpty ? "" : ": \(message)" }
 }

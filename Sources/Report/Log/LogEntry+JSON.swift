@@ -158,7 +158,7 @@ extension JSONWriter {
 
     /// Rounds to four decimals, which is finer than any measurement. nil is left out.
     fileprivate mutating func write(_ name: String, rounding number: Double?) {
-        if let number { self[name] = (number * 1e4).rounded() / 1e4 }
+        if let number { self[name] = number.rounded(toPlaces: 4) }
     }
 
     fileprivate mutating func write(_ settings: [RunSetting]) {

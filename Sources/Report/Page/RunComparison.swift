@@ -189,7 +189,7 @@ extension Curve {
 extension [String] {
     /// The last components of paths, or the whole path where several have the same.
     var shortNames: [String] {
-        let names = map(\.lastComponent)
+        let names = map(RelativePath.fileName)
         return zip(self, names).map { path, name in names.count { $0 == name } == 1 ? name : path }
     }
 }

@@ -23,10 +23,10 @@ package struct RunPage {
     }
 
     package var html: String {
-        HTMLBuilder.page(title: "\(folder.lastComponent) · slm") { page in
+        HTMLBuilder.page(title: "\(RelativePath.fileName(of: folder)) · slm") { page in
             page.element("header") { page in
                 page.element("h1") {
-                    $0.text(folder.lastComponent)
+                    $0.text(RelativePath.fileName(of: folder))
                     $0.element("span", ["class": "state"], state)
                 }
                 if !summary.isEmpty { page.element("p", summary) }
@@ -142,9 +142,4 @@ package struct RunPage {
 extension [RunSetting] {
     /// The groups in order of first appearance.
     var groups: [String] { map(\.group).reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
-}
-
-extension String {
-    /// The last component of a path.
-    var lastComponent: String { split(separator: "/").last.map(String.init) ?? self }
 }

@@ -117,7 +117,7 @@ package struct TaskPage {
         HTMLBuilder.page(title: "\(models.joined(separator: " and ")) · slm") { page in
             page.element("header") {
                 $0.element("h1", models.joined(separator: " and "))
-                let files = tasks.map(\.file.lastComponent).joined(separator: ", ")
+                let files = tasks.map { RelativePath.fileName(of: $0.file) }.joined(separator: ", ")
                 $0.element("p", "Answers of \(paths.joined(separator: " and ")) to the questions of \(files).")
             }
             page.element("h2", "Right answers")
@@ -153,7 +153,7 @@ package struct TaskPage {
 
     private func write(_ result: Result, of task: Task, to page: inout HTMLBuilder) {
         page.element("tr") { page in
-            page.element("td", task.file.lastComponent)
+            page.element("td", RelativePath.fileName(of: task.file))
             page.element("td", ["class": "text"]) { $0.element("span", ["class": "key c\(result.model)"], models[result.model]) }
             page.element("td", ["class": "text"], result.form)
             for cell in [
@@ -189,7 +189,7 @@ package struct TaskPage {
                     for task in tasks {
                         for comparison in task.comparisons {
                             page.element("tr") {
-                                $0.element("td", task.file.lastComponent)
+                                $0.element("td", RelativePath.fileName(of: task.file))
                                 $0.element("td", comparison.metric)
                                 $0.element("td", comparison.onlyFirst.grouped)
                                 $0.element("td", comparison.onlySecond.grouped)
@@ -211,7 +211,7 @@ package struct TaskPage {
         func questions(_ title: String, _ right: [Bool]) {
             let all = task.questions.filter { $0.answers.map(\.isRight) == right }
             if all.isEmpty { return }
-            let file = tasks.count == 1 ? "" : " (\(task.file.lastComponent))"
+            let file = tasks.count == 1 ? "" : " (\(RelativePath.fileName(of: task.file)))"
             page.element("h2", "\(title): \(all.count.grouped) of \(task.questions.count.grouped)\(file)")
             for question in all.prefix(Self.maximumQuestions) { write(question, to: &page) }
             if all.count > Self.maximumQuestions {

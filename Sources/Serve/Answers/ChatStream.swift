@@ -133,10 +133,3 @@ final class ChatStream: Sendable {
         stream.write(bytes, flush: flush)
     }
 }
-
-extension Double {
-    func rounded(toPlaces count: Int) -> Double {
-        let factor = (0..<count).reduce(1.0) { power, _ in power * 10 }
-        return (self * factor).rounded() / factor
-    }
-}

@@ -71,7 +71,7 @@ extension Passage {
     func writeFile(to object: inout JSONWriter) {
         object["file_id"] = fileID
         object["filename"] = file
-        object["score"] = (share * 1e4).rounded() / 1e4
+        object["score"] = share.rounded(toPlaces: 4)
         object.object("attributes") { _ in }
     }
 }

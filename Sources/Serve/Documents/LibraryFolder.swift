@@ -19,7 +19,7 @@ struct LibraryFolder {
 
     /// What the index calls a file, below `files`: the last part of its name is what people know it by.
     static func name(of upload: Upload) -> String {
-        "\(upload.id)/\(upload.name.split(separator: "/").last.map(String.init) ?? upload.name)"
+        "\(upload.id)/\(RelativePath.fileName(of: upload.name))"
     }
 
     /// The file that an index calls so, with or without the folders before `files`.

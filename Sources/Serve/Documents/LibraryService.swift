@@ -1,4 +1,5 @@
 import Documents
+import Files
 import HTTPClient
 import HTTPServer
 import JSON
@@ -53,12 +54,7 @@ struct LibraryService: Sendable {
     private func change(_ context: RequestContext) throws -> Response {
         let fields = try RequestFields(of: context.request, known: ["name", "access", "readers"])
         let name = try fields.optionalText("name", 1...Self.maxNameLength)
-        var access: Library.Access?
-        if let text = try fields.optionalText("access", 0...100) {
-            access = Library.Access(rawValue: text)
-            let choices = Library.Access.allCases.map(\.rawValue).joined(separator: ", ")
-            if access == nil { throw APIError.invalid("access", "expected one of \(choices).") }
-        }
+        let access: Library.Access? = try fields.choice("access")
         let readers = try fields["readers"].map { try users(named: $0) }
         if name == nil, access == nil, readers == nil { throw APIError.invalid("name", "expected one of name, access, readers.") }
         let library = try store.updateLibrary(
@@ -235,7 +231,7 @@ extension LibraryFile {
 extension Response {
     /// A download. The type keeps a browser from showing it as a page of this site.
     static func file(_ upload: Upload, _ bytes: [UInt8]) -> Response {
-        let name = upload.name.split(separator: "/").last.map(String.init) ?? upload.name
+        let name = RelativePath.fileName(of: upload.name)
         return Response(.ok, [
             ("Content-Type", "application/octet-stream"),
             ("Content-Disposition", "attachment; filename*=UTF-8''\(name.percentEncoded)"), ("Cache-Control", "no-store"),

@@ -1,3 +1,4 @@
+import Files
 import HTTPServer
 import Store
 
@@ -26,6 +27,7 @@ struct RateLimits: Sendable {
     }
 
     func checkChat(_ client: ClientKey) throws(APIError) { try Self.check(chats, client, "Too many messages.") }
+
     /// Throws what the handler of a route would throw after the wait for a thread that hashes passwords, as far as this is known without
     /// the database. Takes no token.
     func checkBeforeHashing(_ limit: Route.RateLimit, _ client: ClientKey) throws(APIError) {
@@ -83,6 +85,6 @@ struct RateLimits: Sendable {
     }
 
     private static func tooManyRequests(_ message: String, _ seconds: Int) -> APIError {
-        .tooManyRequests("\(message) Try again in \(seconds) second\(seconds == 1 ? "" : "s").", seconds: seconds)
+        .tooManyRequests("\(message) Try again in \(seconds.counted("second")).", seconds: seconds)
     }
 }

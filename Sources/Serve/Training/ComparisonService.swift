@@ -1,3 +1,4 @@
+import Files
 import HTTPServer
 import JSON
 import Store
@@ -59,7 +60,7 @@ struct ComparisonService: Sendable {
 
     private func setGate(_ context: RequestContext) throws -> Response {
         let gate = try GateThresholds(RequestFields(of: context.request, known: GateThresholds.members))
-        for path in gate.general ?? [] where RunFiles.absolute(path) == nil {
+        for path in gate.general ?? [] where FileStatus(path) == nil {
             throw APIError.invalid("general", "\(path) does not exist on the server's machine.")
         }
         try store.setGateThresholds(gate.json, by: context.adminRequest)

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 import Secrets
 import Store
 
@@ -30,22 +29,13 @@ struct RunFiles {
     /// Creates the folder of a run that is added.
     func create(for id: String) throws(FileError) {
         try Folder.create(folder + "/data")
-        var file = try AtomicFile(folder + "/run.id")
-        try file.write(Array((id + "\n").utf8))
-        try file.commit()
+        try AtomicFile.write(id + "\n", to: folder + "/run.id")
     }
 
     /// Whether these are the files of a run.
     func belong(to id: TrainingRunID) -> Bool {
         guard let text = try? InputFile.contents(of: folder + "/run.id") else { return false }
         return String(decoding: text, as: UTF8.self).split(separator: "\n").first.map(String.init) == id.description
-    }
-
-    /// An absolute path without symbolic links, so that a server in another directory finds it; nil if it does not exist.
-    static func absolute(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(cString: real)
     }
 }
 
@@ -90,8 +80,8 @@ struct TrainingDataSet {
     func tooFew(_ objective: TrainingRunSettings.Objective) -> String? {
         guard lines < Self.minimumLines else { return nil }
         let found = objective == .chats
-            ? "\(lines) answer\(lines == 1 ? "" : "s") to train on in \(record.chats) included chat\(record.chats == 1 ? "" : "s")"
-            : "\(lines) preference\(lines == 1 ? "" : "s")"
+            ? "\(lines.counted("answer")) to train on in \(record.chats.counted("included chat"))"
+            : lines.counted("preference")
         return "A run needs at least \(Self.minimumLines) \(objective == .chats ? "answers" : "preferences"), and there "
             + "\(lines == 1 ? "is" : "are") \(found) that \(lines == 1 ? "is" : "are") not held out. "
             + (objective == .chats ? "Include more chats." : "Rate, correct or choose more answers.")

@@ -136,7 +136,7 @@ package struct RunLog {
     package var whyNothingWasLearned: String? {
         guard log.best?.step == 0, log.lastStep > 0, let base = log.evaluations.first?.validationLoss,
               let last = log.evaluations.last, last.step > 0, let worst = last.validationLoss else { return nil }
-        func text(_ loss: Double) -> String { "\((loss * 1_000).rounded() / 1_000)" }
+        func text(_ loss: Double) -> String { "\(loss.rounded(toPlaces: 3))" }
         let older = log.evaluations.first?.replayLoss.flatMap { old in
             last.replayLoss.map { ", and that on older chats \(text(old)), the last \(text($0))" }
         } ?? ""
@@ -177,11 +177,10 @@ package struct RunLog {
         var loss, validationLoss, tokensPerSecond: Double?
 
         func write(to object: inout JSONWriter) {
-            func rounded(_ value: Double?) -> Double? { value.map { ($0 * 1e4).rounded() / 1e4 } }
             object["step"] = step
-            object["loss"] = rounded(loss)
-            object["val_loss"] = rounded(validationLoss)
-            object["tokens_per_s"] = rounded(tokensPerSecond)
+            object["loss"] = loss?.rounded(toPlaces: 4)
+            object["val_loss"] = validationLoss?.rounded(toPlaces: 4)
+            object["tokens_per_s"] = tokensPerSecond?.rounded(toPlaces: 4)
         }
     }
 

@@ -1,3 +1,4 @@
+import Files
 package import Store
 
 /// Starts the runs of the schedule. Servers that share a database all look; the database lets one of them start a run.
@@ -116,6 +117,6 @@ package struct ScheduledRuns {
         let runs = configuration.directory + "/runs", name = TrainingSupervisor.newName(in: configuration.directory)
         return NewTrainingRun(
             name: name, settings: settings.json, base: settings.base, basePath: "", machine: configuration.machine,
-            folder: "\(RunFiles.absolute(runs) ?? runs)/\(name)")
+            folder: "\((try? RelativePath.absolute(runs)) ?? runs)/\(name)")
     }
 }

@@ -1,4 +1,5 @@
 import Checkpoint
+import Files
 import Formats
 import Store
 
@@ -20,7 +21,7 @@ extension TrainingBase {
             guard let path = settings.checkpoint() else {
                 throw Self.missing("This server has no model file to fine-tune: it uses a remote backend.")
             }
-            self.init(id: nil, name: path, path: RunFiles.absolute(path) ?? path)
+            self.init(id: nil, name: path, path: (try? RelativePath.absolute(path)) ?? path)
             return
         }
         if model.filesDeletedAt != nil { throw Self.missing("The files of the model \(model.name) were deleted or replaced.") }

@@ -101,9 +101,7 @@ extension TrainingSupervisor {
         let name = settings.name ?? Self.newName(in: configuration.directory)
         settings.name = name
         try Folder.create(configuration.directory + "/runs")
-        guard let runs = RunFiles.absolute(configuration.directory + "/runs") else {
-            throw FileError.notWritten(path: configuration.directory, reason: systemErrorMessage())
-        }
+        let runs = try RelativePath.absolute(configuration.directory + "/runs")
         let new = NewTrainingRun(
             name: name, settings: settings.json, base: base.id, basePath: base.path, machine: configuration.machine,
             folder: "\(runs)/\(name)")
@@ -162,7 +160,7 @@ extension TrainingSupervisor {
             let replay = settings.replay ?? (estimate.knownData.isEmpty ? [GeneratedText.replayName] : estimate.knownData)
             settings.replay = try replay.map { path in
                 if path == GeneratedText.replayName { return path }
-                guard let absolute = RunFiles.absolute(path) else {
+                guard let absolute = try? RelativePath.absolute(path) else {
                     throw APIError.invalid("replay", "\(path) does not exist on the server's machine.")
                 }
                 return absolute

@@ -72,8 +72,7 @@ final class SQLiteDatabase: Database {
         guard descriptor >= 0 else { throw .unusable(store: path, reason: "it cannot be opened: \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
         var status = stat()
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        guard access(folder, W_OK) == 0 else {
+        guard access(RelativePath.folder(ofFileAt: path), W_OK) == 0 else {
             throw .unusable(store: path, reason: "its folder is not writable, and SQLite creates a log file in it")
         }
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

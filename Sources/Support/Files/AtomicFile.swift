@@ -107,7 +107,7 @@ package struct AtomicFile: ~Copyable {
 
     /// Flushes the names of a file's folder to disk, so that a new name survives a power cut, too.
     static func syncFolder(of path: String) {
-        let folder = open(Self.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folder = open(RelativePath.folder(ofFileAt: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if folder >= 0 {
             _ = fsync(folder)
             close(folder)
@@ -152,10 +152,6 @@ extension AtomicFile {
             }
             close(descriptor)
         }
-    }
-
-    private static func folder(of path: String) -> String {
-        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     }
 
     /// Makes `write` fail beyond the file size limit (ulimit -f), instead of the default signal that ends the program.

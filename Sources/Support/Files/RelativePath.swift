@@ -21,6 +21,9 @@ package enum RelativePath {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
+    /// The name of a file without its folders.
+    package static func fileName(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
     /// The absolute path of a file that exists, without symbolic links.
     package static func absolute(_ path: String) throws(FileError) -> String {
         guard let real = realpath(path, nil) else { throw .unreadable(path: path, reason: systemErrorMessage()) }

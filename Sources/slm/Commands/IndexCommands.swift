@@ -1,4 +1,5 @@
 import Documents
+import Files
 import JSON
 import Platform
 import Terminal
@@ -275,7 +276,7 @@ private struct IndexWork {
             writer["passages"] = report.passages
             if embedder != nil { writer["embedded"] = report.embedded }
             writer["bytes"] = report.bytes
-            writer["seconds"] = (seconds * 1e4).rounded() / 1e4
+            writer["seconds"] = seconds.rounded(toPlaces: 4)
             writer.array("skipped") { list in
                 for file in report.skipped {
                     list.object {

@@ -1,3 +1,4 @@
+import Files
 import Report
 
 extension TrainingRunListing {
@@ -8,8 +9,7 @@ extension TrainingRunListing {
     /// A run in progress replaces its best.h5 at each better evaluation, beginning with the base model itself. A run that was stopped or
     /// killed can still be resumed, and one that diverged is not worth serving.
     static func isServable(_ checkpoint: String) -> Bool {
-        let folder = checkpoint.lastIndex(of: "/").map { String(checkpoint[..<$0]) } ?? "."
-        guard let log = try? TrainingLog(of: folder) else { return true }
+        guard let log = try? TrainingLog(of: RelativePath.folder(ofFileAt: checkpoint)) else { return true }
         return log.ending == .finished || log.ending == .earlyStopped
     }
 }

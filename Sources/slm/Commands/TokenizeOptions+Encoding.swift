@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import JSON
+import Terminal
 import Tokenize
 
 /// Encoding, decoding, counting and showing tokens: standard input to standard output.
@@ -119,7 +120,7 @@ extension TokenizeOptions {
             return printLine(JSONLine(["tokens": .whole(ids.count), "ids": .text(ids.map(String.init).joined(separator: " "))]))
         }
         let pieces = ids.map { (id: $0, text: Self.visible(tokenizer.vocabulary.tokens[Int($0)])) }
-        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let isTerminal = TerminalMode.isTerminal(STDOUT_FILENO)
         func paint(_ text: String, _ i: Int) -> String {
             let color = specialTokens.contains(ids[i]) ? "7" : "30;\([103, 102, 106, 105, 101, 107][i % 6])"
             return isTerminal ? "\u{1B}[\(color)m\(text)\u{1B}[0m" : text

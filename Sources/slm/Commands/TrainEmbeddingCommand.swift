@@ -1,5 +1,6 @@
 import Corpus
 import Documents
+import Files
 import Formats
 import Kernels
 import Tokenize

@@ -1,5 +1,6 @@
 import Checkpoint
 import Distributed
+import Files
 import Kernels
 import Report
 import Train
@@ -66,8 +67,7 @@ extension RunOptions {
     private func threads(resuming stored: TrainingMachine) -> Int {
         let cores = CPU.availableCores
         if stored.threads < cores {
-            let threads = "\(stored.threads) thread\(stored.threads == 1 ? "" : "s")"
-            printNote("resuming with \(threads), as before. --threads \(cores) uses all cores of this machine.")
+            printNote("resuming with \(stored.threads.counted("thread")), as before. --threads \(cores) uses all cores of this machine.")
         }
         return min(stored.threads, cores)
     }

@@ -35,7 +35,7 @@ struct GenerationRecord: CustomStringConvertible {
             writer.object("timings") {
                 let timings = end.timings
                 for (key, seconds) in [("waited_s", timings.queued), ("prompt_s", timings.prefill), ("answer_s", timings.decode)] {
-                    $0[key] = (seconds * 1e6).rounded() / 1e6
+                    $0[key] = seconds.rounded(toPlaces: 6)
                 }
             }
             if end.guesses.checked > 0 {

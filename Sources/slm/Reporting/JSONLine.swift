@@ -23,7 +23,7 @@ struct JSONLine: CustomStringConvertible {
                 writer.key(key)
                 switch value {
                 case .text(let text): writer.string(text)
-                case .number(let number): writer.number((number * 1e4).rounded() / 1e4)
+                case .number(let number): writer.number(number.rounded(toPlaces: 4))
                 case .exact(let number): writer.number(number)
                 case .whole(let number): writer.integer(number)
                 case .flag(let flag): writer.boolean(flag)

@@ -14,11 +14,6 @@ extension String {
     func leftPadded(to width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
 }
 
-extension Int {
-    /// "1 file", "2 files".
-    func counted(_ thing: String) -> String { "\(self) \(thing)\(self == 1 ? "" : "s")" }
-}
-
 extension Double {
     /// With a number of digits after the decimal point.
     func fixed(_ digits: Int) -> String {

@@ -12,7 +12,7 @@ struct PassageRecord: CustomStringConvertible {
     var description: String {
         return JSONWriter.text { object in
             passage.write(to: &object)
-            if let coverage = passage.coverage { object["coverage"] = (coverage * 1e4).rounded() / 1e4 }
+            if let coverage = passage.coverage { object["coverage"] = coverage.rounded(toPlaces: 4) }
         }
     }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Report
+import Terminal
 import Threads
 
 /// Prints progress on standard error: a bar in a terminal, else a line every ten seconds.
@@ -12,7 +13,7 @@ final class ProgressBar {
     /// nil if the total is unknown.
     private let bytes: Int?
     private let isVisible: Bool
-    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let isTerminal = TerminalMode.isTerminal(STDERR_FILENO)
     private let start = now()
     private var lastShown: Double
     private var remaining = RemainingTime()

@@ -1,3 +1,4 @@
+import Files
 import Report
 import Tokenize
 import Train
@@ -68,9 +69,8 @@ struct TaskReport {
                 continue
             }
             let error = accuracy.standardError.map { " ± \($0.fixed(4))" } ?? ""
-            let count = "\(right.count) question\(right.count == 1 ? "" : "s")"
             printLine("  \(metric.rawValue.padded(to: 12)) \(accuracy.share.fixed(4))\(error)  (95 %: \(low.fixed(4)) … \(high.fixed(4)), "
-                + "\(count))")
+                + "\(right.count.counted("question")))")
         }
     }
 

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoint
 import Distributed
+import Files
 import Kernels
 import Model
 import Report
@@ -55,8 +56,7 @@ extension TrainingRun {
             "plan     \(length), \(tokensPerStep) tokens per step, learning rate \(plan.lr)\(schedule), warmup \(plan.warmup), "
                 + "\(precision.rawValue), \(threads) threads",
         ] + (ranks.map { ranks in
-            let hosts = Set(ranks.hosts).count
-            return ["ranks    \(ranks.count) on \(hosts) machine\(hosts == 1 ? "" : "s"), gradients in \(plan.gradientGroups) groups"
+            ["ranks    \(ranks.count) on \(Set(ranks.hosts).count.counted("machine")), gradients in \(plan.gradientGroups) groups"
                 + (plan.shardsOptimizer ? ", the optimizer's moments divided" : "")]
         } ?? []) + [
             "memory   about \(Int(memory.bytes(for: rowConfiguration) / 1e6)) MB",

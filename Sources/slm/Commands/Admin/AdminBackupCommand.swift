@@ -81,11 +81,10 @@ extension AdminBackupOptions {
 extension Backup.Summary {
     /// "12 users, 340 messages and 20 other rows, schema version 8, 1.2 MB".
     var text: String {
-        func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
         let (users, messages) = (manifest.rowCount(of: "users"), manifest.rowCount(of: "messages"))
         let rest = manifest.rows - users - messages
-        let checkpoints = manifest.checkpoints.isEmpty ? "" : ", " + counted(manifest.checkpoints.count, "checkpoint")
-        return "\(counted(users, "user")), \(counted(messages, "message")) and \(counted(rest, "other row"))\(checkpoints); "
+        let checkpoints = manifest.checkpoints.isEmpty ? "" : ", " + manifest.checkpoints.count.counted("checkpoint")
+        return "\(users.counted("user")), \(messages.counted("message")) and \(rest.counted("other row"))\(checkpoints); "
             + "\((Double(bytes) / 1e6).fixed(2)) MB, of \(manifest.createdAt) by \(manifest.createdBy), "
             + "schema version \(manifest.schemaVersion)"
     }

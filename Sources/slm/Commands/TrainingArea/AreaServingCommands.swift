@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 import JSON
 import Terminal
 
@@ -123,7 +124,7 @@ extension Command {
             let response = try options.client().document("POST", "models/clean-up") { $0["keep"] = options.keep }
             let count = response.json["deleted"]?.integer ?? 0, bytes = response.json["freed_bytes"]?.number ?? 0
             printLine(options.json ? response.text
-                : "deleted the files of \(count) model\(count == 1 ? "" : "s"), \((bytes / 1e6).fixed(1)) MB")
+                : "deleted the files of \(count.counted("model")), \((bytes / 1e6).fixed(1)) MB")
         }
     }
 }
