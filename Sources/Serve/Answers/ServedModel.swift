@@ -1,6 +1,7 @@
 import Checkpoint
 import HTTPServer
 package import Infer
+import Store
 import Synchronization
 import Threads
 
@@ -156,7 +157,7 @@ final class ModelHolder: Sendable {
     private func publish(_ models: ServedModels) {
         // The models that are replaced may be freed here, outside of the lock.
         let replaced = state.withLock { state in
-            if state.models?.active.backend !== models.active.backend { state.loadedAt = unixTime() }
+            if state.models?.active.backend !== models.active.backend { state.loadedAt = Timestamp.now().seconds }
             defer { state.models = models }
             return state.models
         }

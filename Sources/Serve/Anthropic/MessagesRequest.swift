@@ -59,8 +59,7 @@ struct MessagesRequest {
     // MARK: Messages
 
     private func writeMessages(to list: inout JSONWriter) throws(APIError) {
-        guard let value = fields["messages"] else { throw .invalid("messages", "expected a list of messages, found nothing.") }
-        guard let messages = value.elements else { throw .invalid("messages", "expected a list, found \(value.kind.rawValue).") }
+        guard let messages = try fields.list("messages") else { throw .invalid("messages", "expected a list of messages, found nothing.") }
         var count = 0
         for message in messages {
             let path = "messages[\(count)]"
@@ -161,8 +160,7 @@ struct MessagesRequest {
     // MARK: Tools and thoughts
 
     private func writeTools(to body: inout JSONWriter) throws(APIError) {
-        guard let value = fields["tools"] else { return }
-        guard let tools = value.elements else { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
+        guard let tools = try fields.list("tools") else { return }
         try body.array("tools") { (list: inout JSONWriter) throws(APIError) in
             for (index, tool) in tools.enumerated() {
                 if let type = tool["type"], !type.isNull, !type.isString("custom") {
@@ -222,7 +220,7 @@ struct MessagesRequest {
 
     /// Some templates have a variable for a level.
     private func writeEffort(to body: inout JSONWriter) throws(APIError) {
-        guard let effort = try outputConfig?["effort"] else { return }
+        guard let effort = try fields.object("output_config")?["effort"] else { return }
         guard let level = effort.string, ["low", "medium", "high", "xhigh", "max"].contains(level) else {
             throw .invalid("output_config.effort", "expected low, medium, high, xhigh or max.")
         }
@@ -230,7 +228,7 @@ struct MessagesRequest {
     }
 
     private func writeFormat(to body: inout JSONWriter) throws(APIError) {
-        guard let format = try outputConfig?["format"] else { return }
+        guard let format = try fields.object("output_config")?["format"] else { return }
         guard format["type"]?.isString("json_schema") == true else { throw .invalid("output_config.format.type", "expected json_schema.") }
         guard let schema = format["schema"], schema.kind == .object else {
             throw .invalid("output_config.format.schema", "expected a JSON schema.")
@@ -238,14 +236,6 @@ struct MessagesRequest {
         body.object("response_format") { response in
             response["type"] = "json_schema"
             response.object("json_schema") { $0["name"] = "answer"; $0.element("schema", schema) }
-        }
-    }
-
-    private var outputConfig: RequestFields? {
-        get throws(APIError) {
-            guard let value = fields["output_config"] else { return nil }
-            guard value.kind == .object else { throw .invalid("output_config", "expected an object, found \(value.kind.rawValue).") }
-            return RequestFields(value)
         }
     }
 }

@@ -117,25 +117,10 @@ extension VectorStoreService {
         }
     }
 
-    /// A page of a list in OpenAI's form.
     private static func list<Element>(
         _ elements: [Element], _ request: Request, id: (Element) -> String, _ write: (Element, inout JSONWriter) -> Void
     ) throws(APIError) -> Response {
-        var rest = try request.choice("order", default: ListOrder.desc) == .desc ? elements[...] : elements.reversed()[...]
-        if let after = request.query("after") {
-            guard let index = rest.firstIndex(where: { id($0) == after }) else {
-                throw APIError.invalid("after", "expected the id of an element of the list.")
-            }
-            rest = rest[(index + 1)...]
-        }
-        let page = rest.prefix(try request.integer("limit", 1...10_000, default: 100))
-        return Response.json { list in
-            list["object"] = "list"
-            list.array("data") { data in for element in page { data.object { write(element, &$0) } } }
-            list["first_id"] = page.first.map(id)
-            list["last_id"] = page.last.map(id)
-            list["has_more"] = rest.count > page.count
-        }
+        try .page(of: elements, request, limit: try request.integer("limit", 1...10_000, default: 100), id: id, write)
     }
 }
 

@@ -166,8 +166,7 @@ struct OllamaRequest {
     // MARK: Messages
 
     private func writeMessages(to list: inout JSONWriter) throws(APIError) {
-        guard let value = fields["messages"] else { throw .invalid("messages", "expected a list of messages, found nothing.") }
-        guard let messages = value.elements else { throw .invalid("messages", "expected a list, found \(value.kind.rawValue).") }
+        guard let messages = try fields.list("messages") else { throw .invalid("messages", "expected a list of messages, found nothing.") }
         // Ollama's calls have no ids: a result belongs to the first call of its tool that has none.
         var open: [(id: String, name: String)] = [], callCount = 0
         for (index, message) in messages.enumerated() {

@@ -1,5 +1,6 @@
 import Infer
 import JSON
+import Store
 import Tokenize
 
 /// Encodes answers in the format of OpenAI's API: one object, or the chunks of a stream.
@@ -15,7 +16,7 @@ struct CompletionEncoder: AnswerEncoder {
     init(_ request: CompletionRequest, model: String) {
         self.request = request
         self.model = model
-        created = unixTime()
+        created = Timestamp.now().seconds
         id = .randomID(request.kind == .chat ? "chatcmpl-" : "cmpl-")
     }
 

@@ -169,12 +169,6 @@ extension RequestFields {
         return names.compactMap { name in self[name].map { ForwardedField(name, $0.json) } }
     }
 
-    fileprivate func object(_ name: String) throws(APIError) -> RequestFields? {
-        guard let value = self[name] else { return nil }
-        guard value.kind == .object else { throw .invalid(name, "expected an object, found \(value.kind.rawValue).") }
-        return RequestFields(value)
-    }
-
     fileprivate func alternatives(_ name: String) throws(APIError) -> Int? {
         guard let count = try integer(name) else { return nil }
         let range = 0...GenerationConfig.maxAlternatives

@@ -134,7 +134,7 @@ final class CompletionResponder: Sendable {
             stream.finish(with: encoder.end(of: answers))
         } else {
             do throws(APIError) {
-                context.respond(Response(.ok, [("Content-Type", "application/json")], try encoder.response(answers)))
+                context.respond(.json(try encoder.response(answers)))
             } catch { context.respond(error.response(to: context.request)) }
         }
     }

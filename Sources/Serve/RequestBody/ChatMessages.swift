@@ -16,8 +16,7 @@ extension RequestFields {
     /// - Parameter isOpenAI: Also accepts a list of text parts as content, the role `developer` (system), tool calls and their results, and
     ///   ignores other members.
     func messages(_ name: String, isOpenAI: Bool = false) throws(APIError) -> [ChatMessage]? {
-        guard let value = self[name] else { return nil }
-        guard let elements = value.elements else { throw .invalid(name, "expected a list, found \(value.kind.rawValue).") }
+        guard let elements = try list(name) else { return nil }
         var messages: [ChatMessage] = []
         for element in elements {
             let path = "\(name)[\(messages.count)]"

@@ -32,12 +32,6 @@ struct RequestFields {
         self.root = root
     }
 
-    /// The fields of an object in a body.
-    init(_ root: JSONElement, known: [String]) throws(APIError) {
-        if let members = root.members { try Self.check(members, known) }
-        self.root = root
-    }
-
     private static func check(_ members: JSONElement.Members, _ known: [String]) throws(APIError) {
         for (key, _) in members {
             let key = key.string ?? ""
@@ -97,6 +91,20 @@ struct RequestFields {
         guard let value = self[name] else { return nil }
         guard let boolean = value.boolean else { throw .invalid(name, "expected true or false, found \(Self.description(of: value)).") }
         return boolean
+    }
+
+    func list(_ name: String) throws(APIError) -> JSONElement.Elements? {
+        guard let value = self[name] else { return nil }
+        guard let elements = value.elements else { throw .invalid(name, "expected a list, found \(value.kind.rawValue).") }
+        return elements
+    }
+
+    /// - Parameter known: The allowed fields of the object; nil allows any other field.
+    func object(_ name: String, known: [String]? = nil) throws(APIError) -> RequestFields? {
+        guard let value = self[name] else { return nil }
+        guard let members = value.members else { throw .invalid(name, "expected an object, found \(value.kind.rawValue).") }
+        if let known { try Self.check(members, known) }
+        return RequestFields(value)
     }
 
     /// Shows numbers, but no text: it may be a password.

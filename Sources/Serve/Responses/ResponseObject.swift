@@ -8,7 +8,7 @@ struct ResponseObject: Sendable {
     static let idPrefix = "resp_"
 
     let id: ResponseID
-    private let created = unixTime()
+    private let created = Timestamp.now().seconds
     private let model: String
     /// Whether the passages that were found are part of the output.
     let includesSearchResults: Bool
@@ -59,7 +59,7 @@ struct ResponseObject: Sendable {
         response["object"] = "response"
         response["created_at"] = created
         response["status"] = answer.status
-        if answer.status == "completed" { response["completed_at"] = unixTime() }
+        if answer.status == "completed" { response["completed_at"] = Timestamp.now().seconds }
         response["background"] = false
         response.key("error")
         if let error = answer.error {

@@ -66,9 +66,7 @@ struct ResponsesRequest {
     func completion(for model: ServedModel, _ documents: ReadableDocuments) throws(APIError) -> CompletionRequest {
         try fields.rejectUnsupported(UnsupportedField.responses)
         _ = try fields.boolean("parallel_tool_calls")
-        for name in ["metadata", "reasoning", "text"] {
-            if let value = fields[name], value.kind != .object { throw .invalid(name, "expected an object, found \(value.kind.rawValue).") }
-        }
+        for name in ["metadata", "reasoning", "text"] { _ = try fields.object(name) }
         let chat = try chatCompletion()
         do throws(APIError) { return try CompletionRequest(chat: chat, for: model, maxAnswers: 1, documents) } catch {
             throw error.renamed(name(of:))
@@ -100,9 +98,8 @@ struct ResponsesRequest {
 
     private var asksForLogProbabilities: Bool {
         get throws(APIError) {
-            guard let value = fields["include"] else { return fields["top_logprobs"] != nil }
-            guard let names = value.elements else { throw .invalid("include", "expected a list, found \(value.kind.rawValue).") }
-            return fields["top_logprobs"] != nil || names.contains { $0.isString("message.output_text.logprobs") }
+            let includes = try fields.list("include")?.contains { $0.isString("message.output_text.logprobs") } ?? false
+            return includes || fields["top_logprobs"] != nil
         }
     }
 
@@ -130,8 +127,7 @@ struct ResponsesRequest {
     /// Writes the tools that the answer may call: the model sees no others.
     private func writeTools(to body: inout JSONWriter) throws(APIError) {
         let tools = tools
-        if let value = fields["tools"] {
-            if value.kind != .array { throw .invalid("tools", "expected a list, found \(value.kind.rawValue).") }
+        if try fields.list("tools") != nil {
             for (index, tool) in tools.enumerated() where tool["type"]?.isString("function") != true && !Self.searchesFiles(tool) {
                 throw .invalid("tools[\(index)].type", "expected function or file_search: the server has no other tools of its own.")
             }

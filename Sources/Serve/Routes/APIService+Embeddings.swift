@@ -55,7 +55,7 @@ extension APIService {
             case .stop:
                 let end = GenerationEnd(.stop, promptTokens: tokens, answerTokens: 0)
                 recordUsage(end, model.name, context.client, seconds: ticket.seconds)
-                respond(Response(.ok, [("Content-Type", "application/json")], body(result.embeddings, tokens)))
+                respond(.json(body(result.embeddings, tokens)))
             }
         }
         return nil

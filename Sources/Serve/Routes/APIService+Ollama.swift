@@ -63,7 +63,7 @@ extension APIService {
     }
 
     private static func loaded(_ model: ServedModel, isChat: Bool) -> Response {
-        Response(.ok, [("Content-Type", "application/json")], OllamaEncoder.loaded(model: model.name, isChat: isChat))
+        .json(OllamaEncoder.loaded(model: model.name, isChat: isChat))
     }
 
     private func ollamaEmbed(_ context: RequestContext, hasInput: Bool) throws -> Response? {

@@ -75,33 +75,19 @@ extension APIService {
     /// Lists what a response was generated from: the items of the responses that it continues, and of its request.
     private func listInputItems(_ context: RequestContext) throws -> Response {
         let (id, account) = try storedResponse(context), request = context.request
-        let order = try request.choice("order", default: ListOrder.desc), limit = try request.integer("limit", 1...100, default: 20)
+        let limit = try request.integer("limit", 1...100, default: 20)
         let responses = try store.responses(through: id, of: account, stopsAtDeleted: true)
         var items = try responses.dropLast().flatMap { try $0.inputItems() + $0.outputItems() } + (responses.last?.inputItems() ?? [])
         // An item that was sent again, or by reference, has the id of the first one. In a list, `after` must find one place.
         var known: Set<String> = []
         for index in items.indices where !known.insert(items[index].id).inserted { items[index].id = items[index].ownID }
-        if order == .desc { items.reverse() }
-        if let after = request.query("after") {
-            guard let index = items.firstIndex(where: { $0.id == after }) else {
-                throw APIError.invalid("after", "expected the id of an item of the list.")
-            }
-            items.removeFirst(index + 1)
-        }
-        let page = items.prefix(limit)
-        return Response.json { list in
-            list["object"] = "list"
-            list.array("data") { data in for item in page { data.object { item.write(to: &$0) } } }
-            list["first_id"] = page.first?.id
-            list["last_id"] = page.last?.id
-            list["has_more"] = items.count > limit
-        }
+        return try .page(of: items.reversed(), request, limit: limit, id: \.id) { $0.write(to: &$1) }
     }
 
     private func showResponse(_ context: RequestContext) throws -> Response {
         if context.request.query("stream") == "true" { throw APIError.invalid("stream", "not supported: a stored response is complete.") }
         let (id, account) = try storedResponse(context)
-        return Response(.ok, [("Content-Type", "application/json")], Array(try store.response(id, of: account).response.utf8))
+        return .json(Array(try store.response(id, of: account).response.utf8))
     }
 
     private func deleteResponse(_ context: RequestContext) throws -> Response {

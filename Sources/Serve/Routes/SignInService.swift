@@ -117,7 +117,7 @@ struct SignInService: Sendable {
             throw APIError.wrongCredentials
         }
         let token = SessionToken(
-            for: user.id.description, id: session.id.description, epoch: user.tokenEpoch, at: unixTime(), lifetime: lifetime)
+            for: user.id.description, id: session.id.description, epoch: user.tokenEpoch, at: Timestamp.now().seconds, lifetime: lifetime)
         return Response.json(status) {
             $0["access_token"] = signingKey.text(of: token)
             $0["token_type"] = "bearer"

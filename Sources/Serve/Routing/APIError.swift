@@ -202,7 +202,7 @@ extension APIError {
         } else {
             writer.object { writeMember(to: &$0) }
         }
-        var response = Response(status, [("Content-Type", "application/json")], writer.bytes)
+        var response = Response.json(writer.bytes, status)
         if let retryAfter { response.headers.append(("Retry-After", "\(max(1, retryAfter))")) }
         if status == .unauthorized { response.headers.append(("WWW-Authenticate", "Bearer realm=\"slm\"")) }
         return response

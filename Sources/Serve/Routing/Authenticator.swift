@@ -96,7 +96,7 @@ struct Authenticator: Sendable {
         let account: UserID
         let session: SessionID
         do throws(SessionTokenError) {
-            token = try signingKey.token(text, at: unixTime())
+            token = try signingKey.token(text, at: Timestamp.now().seconds)
             guard let subject = UserID(token.subject), let id = SessionID(token.id) else { throw SessionTokenError.forged }
             account = subject
             session = id

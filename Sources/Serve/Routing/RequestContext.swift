@@ -52,7 +52,11 @@ extension Response {
     static func json<E: Error>(_ status: HTTPStatus = .ok, _ body: (inout JSONWriter) throws(E) -> Void) throws(E) -> Response {
         var writer = JSONWriter()
         try writer.object(body)
-        return Response(status, [("Content-Type", "application/json")], writer.bytes)
+        return json(writer.bytes, status)
+    }
+
+    static func json(_ text: [UInt8], _ status: HTTPStatus = .ok) -> Response {
+        Response(status, [("Content-Type", "application/json")], text)
     }
 
     /// Returns server-sent events, or what else a stream consists of. X-Accel-Buffering keeps nginx from buffering them.

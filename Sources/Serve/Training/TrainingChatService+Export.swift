@@ -42,10 +42,7 @@ extension TrainingChatService {
 
     /// Returns what may be used for training as JSON lines. The header `X-Next-After` has the `after` of the next page.
     func exportIncludedChats(_ context: RequestContext) throws -> Response {
-        let name = context.request.query("format") ?? TrainingLines.chats.rawValue
-        guard let format = TrainingLines(rawValue: name) else {
-            throw APIError.invalid("format", "expected one of \(TrainingLines.allCases.map(\.rawValue).joined(separator: ", ")).")
-        }
+        let format = try context.request.choice("format", default: TrainingLines.chats)
         let passages = try context.request.flag("passages")
         let after: ConversationID? = try context.request.id("after", of: "a conversation")
         let limit = try context.request.integer("limit", 1...1_000, default: 100)

@@ -156,12 +156,8 @@ struct TrainingRunService: Sendable {
         if isEnabled, startMinute == nil, newChats == nil {
             throw APIError.invalid("at", "expected a time, a number of new chats, or both, found nothing.")
         }
-        var settings: TrainingRunSettings?
-        if let value = fields["settings"] {
-            guard value.kind == .object else { throw APIError.invalid("settings", "expected an object, found \(value.kind.rawValue).") }
-            settings = try TrainingRunSettings(RequestFields(value, known: TrainingRunSettings.members))
-            settings?.name = nil
-        }
+        var settings = try fields.object("settings", known: TrainingRunSettings.members).map { try TrainingRunSettings($0) }
+        settings?.name = nil
         let now = store.options.now(), machine = supervisor.configuration.machine
         let stored = try store.changeTrainingSchedule(by: context.adminRequest) { schedule in
             // Chats that were included while there was no schedule are not new.
