@@ -1,6 +1,5 @@
 import Autograd
 import Checkpoint
-import Files
 import Kernels
 import Model
 import Testing

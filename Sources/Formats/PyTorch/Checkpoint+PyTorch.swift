@@ -1,6 +1,5 @@
 package import Checkpoint
 import Files
-import Glibc
 package import Kernels
 import Model
 import Tokenize
@@ -38,7 +37,7 @@ extension Checkpoint {
         if let meta { return try NanoGPTCharacterVocabulary.read(meta) }
         if let characters = try NanoGPTCharacterVocabulary(file.pickle, path: file.path) { return characters.vocabulary }
         let beside = RelativePath.folder(ofFileAt: file.path) + "/meta.pkl"
-        return access(beside, F_OK) == 0 ? try NanoGPTCharacterVocabulary.read(beside) : nil
+        return FileStatus(beside) != nil ? try NanoGPTCharacterVocabulary.read(beside) : nil
     }
 
     private mutating func readMetrics(_ file: inout TorchFile) throws(PyTorchError) {

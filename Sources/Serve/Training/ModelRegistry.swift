@@ -1,7 +1,6 @@
 import Checkpoint
 import Files
 import Formats
-import Glibc
 import Infer
 import Store
 import Synchronization
@@ -111,9 +110,9 @@ final class ModelRegistry: Sendable {
 
     /// - Returns: The number of bytes that were deleted.
     static func deleteFiles(of model: RegisteredModel) -> Int {
-        guard access(model.path, F_OK) == 0 else { return 0 }
+        guard FileStatus(model.path) != nil else { return 0 }
         Folder.removeAll(model.path)
-        return access(model.path, F_OK) == 0 ? 0 : model.sizeBytes
+        return FileStatus(model.path) != nil ? 0 : model.sizeBytes
     }
 
     /// Logs which model is served and why, and each error once.

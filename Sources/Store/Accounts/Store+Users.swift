@@ -48,7 +48,7 @@ extension Store {
     private func user(where column: StaticString, is value: SQLValue) throws(StoreError) -> User? {
         let sql = "SELECT \(User.columns) FROM users WHERE \(column) = $1"
         return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow(sql, [value]).map { row throws(StoreError) in try User(row) }
+            try connection.firstRow(sql, [value]).map(User.init)
         }
     }
 

@@ -66,7 +66,7 @@ extension AdminQueries {
             ON CONFLICT (id) DO NOTHING
             """, [
                 .text(entry.id), .integer(entry.time), .text(entry.request.actor.storable), .text(entry.request.address.storable),
-                .text(entry.action.rawValue), target.map { .text($0) } ?? .null, .text(name), .text(reason?.storable),
+                .text(entry.action.rawValue), .text(target), .text(name), .text(reason?.storable),
             ])
     }
 

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 
 extension Backup {
     /// Copies the checkpoints of a backup into a folder: `first/best.h5` becomes `checkpoints/first/best.h5` for the folder `checkpoints`.
@@ -11,7 +10,7 @@ extension Backup {
     ) throws(StoreError) -> [String] {
         var reader = try BackupReader(path)
         let paths = reader.manifest.checkpoints.map { "\(folder)/\($0)" }
-        for path in paths where !replaces && access(path, F_OK) == 0 {
+        for path in paths where !replaces && FileStatus(path) != nil {
             throw .backup(.file(.notWritten(path: path, reason: "it exists; choose another folder, or replace it with --replace")))
         }
         while let member = try reader.next() {

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 
 extension Backup {
     package struct RestoreOptions: Sendable {
@@ -28,7 +27,7 @@ extension Backup {
         let known = options.migrations.count
         try checkVersion(of: BackupReader(path).manifest, path, known: known)
         let summary = try verify(path, progress: progress)
-        if restoring.isDryRun, case .sqlite(let file) = url, access(file, F_OK) != 0 { return summary }
+        if restoring.isDryRun, case .sqlite(let file) = url, FileStatus(file) == nil { return summary }
         let database = try url.database(options)
         defer { database.closeConnections() }
         if restoring.isDryRun {

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 
 /// Backups of a database: one file that restores into SQLite and PostgreSQL (Documentation/Reference/Backup.md).
 ///
@@ -46,8 +45,7 @@ package enum Backup {
         }
         for (name, path) in zip(names, checkpoints) { try copy(path, as: name, to: &writer, progress) }
         try writer.commit()
-        var status = stat()
-        return Summary(manifest: manifest, bytes: stat(path, &status) == 0 ? Int(status.st_size) : 0)
+        return Summary(manifest: manifest, bytes: FileStatus(path)?.size ?? 0)
     }
 
     /// Reads a whole backup and checks that it is intact.
@@ -60,13 +58,12 @@ package enum Backup {
             case .checkpoint: while try reader.nextPart() != nil { progress(.verifying, reader.fraction) }
             }
         }
-        var status = stat()
-        return Summary(manifest: reader.manifest, bytes: stat(path, &status) == 0 ? Int(status.st_size) : 0)
+        return Summary(manifest: reader.manifest, bytes: FileStatus(path)?.size ?? 0)
     }
 
     /// Opens a database that exists, without migrating it: a backup is often made before an update.
     private static func existing(_ url: DatabaseURL, _ options: StoreOptions) throws(StoreError) -> any Database {
-        if case .sqlite(let path) = url, access(path, F_OK) != 0 {
+        if case .sqlite(let path) = url, FileStatus(path) == nil {
             throw .unusable(store: path, reason: "there is no such file")
         }
         return try url.database(options)

@@ -47,7 +47,7 @@ extension Store {
     static func tree(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> MessageTree {
         let rows = try connection.execute(
             "SELECT \(MessageTree.Node.columns) FROM messages WHERE conversation_id = $1", [.text(conversation)])
-        return MessageTree(try rows.map { row throws(StoreError) in try MessageTree.Node(row) })
+        return MessageTree(try rows.map(MessageTree.Node.init))
     }
 
     /// Takes the messages from a position on off the active path, where they stay as alternatives.

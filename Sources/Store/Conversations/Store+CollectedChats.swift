@@ -37,8 +37,8 @@ extension Store {
                 INSERT INTO collected_chats (id, user_id, created_at, history, question, answer, conversation_id)
                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
                 """, [
-                    .text(id), user.map { .text($0) } ?? .null, .integer(chat.time), .text(chat.history), .text(chat.question),
-                    .text(chat.answer), conversation.map { .text($0) } ?? .null,
+                    .text(id), .text(user), .integer(chat.time), .text(chat.history), .text(chat.question),
+                    .text(chat.answer), .text(conversation),
                 ])
             return true
         }

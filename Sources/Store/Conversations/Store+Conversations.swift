@@ -78,7 +78,7 @@ extension Store {
         } else {
             try database.transaction(.read) { connection throws(StoreError) in
                 let values: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
-                return try connection.execute(Self.listSQL, values).map { row throws(StoreError) in try StoredConversation(row) }
+                return try connection.execute(Self.listSQL, values).map(StoredConversation.init)
             }
         }
         let page = Array(found.prefix(limit))

@@ -66,11 +66,11 @@ extension Store {
                 previous_id, ordinal, model, training_notice, sources)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
             """, [
-                .text(id), .text(conversation), position.map { .integer($0) } ?? .null,
+                .text(id), .text(conversation), .integer(position),
                 .text(message.role.rawValue), .text(message.content), .integer(now),
-                .text(generation?.reason), generation.map { .integer($0.answerTokens) } ?? .null,
-                generation.map { .real($0.seconds) } ?? .null, generation?.firstTokenSeconds.map { .real($0) } ?? .null,
-                parent.map { .text($0) } ?? .null, previous.map { .text($0) } ?? .null, .integer(ordinal), .text(generation?.model),
+                .text(generation?.reason), .integer(generation?.answerTokens),
+                .real(generation?.seconds), .real(generation?.firstTokenSeconds),
+                .text(parent), .text(previous), .integer(ordinal), .text(generation?.model),
                 options.showsTrainingNotice ? .integer(1) : .null, .text(message.sources),
             ])
         // Going on from an answer chooses it over its alternatives.
@@ -150,7 +150,7 @@ extension Store {
     }
 
     static func messages(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> [Message] {
-        try connection.execute(messagesSQL, [.text(conversation)]).map { row throws(StoreError) in try Message(row) }
+        try connection.execute(messagesSQL, [.text(conversation)]).map(Message.init)
     }
 
     package static let messagesSQL =
@@ -161,7 +161,7 @@ extension Store {
     ) throws(StoreError) -> Message? {
         let row = try connection.firstRow(
             "SELECT \(Message.columns) FROM messages WHERE id = $1 AND conversation_id = $2", [.text(id), .text(conversation)])
-        return try row.map { row throws(StoreError) in try Message(row) }
+        return try row.map(Message.init)
     }
 
     /// Takes a message and all that follow off the active path.
@@ -189,7 +189,7 @@ extension Store {
             VALUES ($1, (SELECT id FROM users WHERE id = $2), (SELECT id FROM conversations WHERE id = $3), $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (id) DO NOTHING
             """, [
-                .text(id), user.map { .text($0) } ?? .null, conversation.map { .text($0) } ?? .null, message.map { .text($0) } ?? .null,
+                .text(id), .text(user), .text(conversation), .text(message),
                 .text(generation.model), .integer(generation.promptTokens), .integer(generation.answerTokens),
                 .real(generation.seconds), .text(generation.reason), .integer(now),
             ])

@@ -32,7 +32,7 @@ extension Store {
         _ sql: String, _ owner: UserID, _ start: ConversationCursor, _ limit: Int, _ values: [SQLValue], on connection: any Connection
     ) throws(StoreError) -> [StoredConversation] {
         let page: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit)]
-        return try connection.execute(sql, page + values).map { row throws(StoreError) in try StoredConversation(row) }
+        return try connection.execute(sql, page + values).map(StoredConversation.init)
     }
 
     /// Whether the text has a trigram and the database has the index.

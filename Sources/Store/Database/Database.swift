@@ -66,10 +66,11 @@ extension Connection {
 package enum SQLValue: Sendable, Equatable {
     case null, integer(Int64), real(Double), text(String)
 
-    package static func text<Kind>(_ id: Identifier<Kind>) -> SQLValue { .text(id.description) }
+    package static func text<Kind>(_ id: Identifier<Kind>?) -> SQLValue { .text(id?.description) }
     package static func text(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
-    package static func integer(_ timestamp: Timestamp) -> SQLValue { .integer(timestamp.milliseconds) }
-    package static func integer(_ number: Int) -> SQLValue { .integer(Int64(number)) }
+    package static func integer(_ timestamp: Timestamp?) -> SQLValue { timestamp.map { .integer($0.milliseconds) } ?? .null }
+    package static func integer(_ number: Int?) -> SQLValue { number.map { .integer(Int64($0)) } ?? .null }
+    package static func real(_ number: Double?) -> SQLValue { number.map { .real($0) } ?? .null }
 }
 
 /// One row of a result. Accessors throw `StoreError.damaged` if a value does not have the type of the schema.

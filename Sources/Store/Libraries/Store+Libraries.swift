@@ -29,7 +29,7 @@ extension Store {
             ORDER BY CASE WHEN owner_id = $1 THEN 0 ELSE 1 END, lower(name), libraries.id
             """
         return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute(sql, [.text(account?.description ?? "")]).map { row throws(StoreError) in try Library(row) }
+            try connection.execute(sql, [.text(account?.description ?? "")]).map(Library.init)
         }
     }
 

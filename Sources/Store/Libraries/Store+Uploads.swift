@@ -47,7 +47,7 @@ extension Store {
         try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute(
                 "SELECT \(Upload.columns) FROM uploads WHERE owner_id = $1 ORDER BY created_at DESC, id", [.text(owner)])
-                .map { row throws(StoreError) in try Upload(row) }
+                .map(Upload.init)
         }
     }
 
@@ -111,7 +111,7 @@ extension Store {
             try connection.execute("""
                 SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
                 WHERE library_id = $1 \(condition) ORDER BY name, uploads.id
-                """, values).map { row throws(StoreError) in try LibraryFile(row) }
+                """, values).map(LibraryFile.init)
         }
     }
 

@@ -32,7 +32,7 @@ extension Store {
                 INSERT INTO responses (id, owner_id, previous_id, input, response, characters, created_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
                 """, [
-                    .text(response.id), .text(owner), response.previous.map { .text($0) } ?? .null, .text(response.input),
+                    .text(response.id), .text(owner), .text(response.previous), .text(response.input),
                     .text(response.response), .integer(characters), .integer(now),
                 ])
             try deleteOldestResponses(of: owner, on: connection)
@@ -92,7 +92,7 @@ extension Store {
         return try database.transaction(.read) { connection throws(StoreError) in
             try connection.execute("""
                 SELECT \(Self.responseColumns) FROM responses WHERE owner_id = $1 \(after) ORDER BY created_at, id LIMIT $2
-                """, [.text(owner), .integer(limit)] + values).map { row throws(StoreError) in try StoredResponse(row) }
+                """, [.text(owner), .integer(limit)] + values).map(StoredResponse.init)
         }
     }
 

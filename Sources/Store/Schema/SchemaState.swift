@@ -1,4 +1,4 @@
-import Glibc
+import Files
 
 /// The version of a database's schema, and that of this program.
 ///
@@ -15,7 +15,7 @@ package struct SchemaState: Sendable, Equatable {
     /// Reads the version and changes nothing. Throws for tables of another program, or of a later version of slm.
     package init(of url: DatabaseURL, _ options: StoreOptions = StoreOptions()) throws(StoreError) {
         latest = options.migrations.count
-        if case .sqlite(let path) = url, access(path, F_OK) != 0 {
+        if case .sqlite(let path) = url, FileStatus(path) == nil {
             version = 0
             return
         }

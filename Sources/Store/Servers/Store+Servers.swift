@@ -104,9 +104,8 @@ extension Store {
             let servers = try connection.execute("""
                 SELECT id, name, version, started_at, heartbeat_at, model, slots, running, waiting, answer_tokens, memory_bytes, clients
                 FROM servers WHERE \(isAlive(within: options.leaseTime)) ORDER BY started_at, id
-                """, []).map { row throws(StoreError) in try ServerRecord(row) }
-            let reload = try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(Self.reloadSetting)])
-            return (servers, try reload?.text(0), try Self.registryChange(on: connection))
+                """, []).map(ServerRecord.init)
+            return (servers, try Self.setting(Self.reloadSetting, on: connection), try Self.registryChange(on: connection))
         }
     }
 
@@ -132,9 +131,7 @@ extension Store {
         let number = SessionID().description
         let entry = admin.entry(.reloadModel, request)
         try database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute(
-                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [.text(Self.reloadSetting), .text(number)])
+            try Self.set(Self.reloadSetting, to: number, on: connection)
             try AdminQueries.write(entry, nil as ServerID?, nil, on: connection)
             try Self.notifyServers(on: connection, database.dialect)
         }

@@ -4,15 +4,21 @@
 extension Store {
     package func setting(_ name: String) throws(StoreError) -> String? {
         try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(name)])?.text(0)
+            try Self.setting(name, on: connection)
         }
     }
 
+    static func setting(_ name: String, on connection: any Connection) throws(StoreError) -> String? {
+        try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(name)])?.text(0)
+    }
+
     package func set(_ name: String, to value: String) throws(StoreError) {
-        try database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute(
-                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2",
-                [.text(name), .text(value)])
-        }
+        try database.transaction(.write) { connection throws(StoreError) in try Self.set(name, to: value, on: connection) }
+    }
+
+    static func set(_ name: String, to value: String, on connection: any Connection) throws(StoreError) {
+        try connection.execute(
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [.text(name), .text(value)])
     }
 }

@@ -64,7 +64,7 @@ extension Store {
                 UPDATE comparisons SET server_id = $2, attempts = attempts + 1 WHERE id = (\(waiting))
                 RETURNING \(ModelComparisonRecord.columns)
                 """, [.text(machine.storable), .text(server)])
-            return try row.map { row throws(StoreError) in try ModelComparisonRecord(row) }
+            return try row.map(ModelComparisonRecord.init)
         }
     }
 
@@ -171,9 +171,7 @@ extension Store {
     package func setGateThresholds(_ json: String, by request: AdminRequest) throws(StoreError) {
         let entry = admin.entry(.setGate, request)
         try database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute(
-                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2",
-                [.text(Self.gateSetting), .text(json)])
+            try Self.set(Self.gateSetting, to: json, on: connection)
             try AdminQueries.write(entry, nil as AuditID?, nil, on: connection)
         }
     }

@@ -24,7 +24,7 @@ extension Store {
 
     static func models(on connection: any Connection) throws(StoreError) -> [RegisteredModel] {
         try connection.execute("SELECT \(RegisteredModel.columns) FROM models ORDER BY created_at DESC, id", [])
-            .map { row throws(StoreError) in try RegisteredModel(row) }
+            .map(RegisteredModel.init)
     }
 
     static func model(_ id: ModelID, on connection: any Connection) throws(StoreError) -> RegisteredModel {
@@ -35,7 +35,7 @@ extension Store {
 
     static func model(in state: RegisteredModel.State, on connection: any Connection) throws(StoreError) -> RegisteredModel? {
         let row = try connection.firstRow("SELECT \(RegisteredModel.columns) FROM models WHERE state = $1", [.text(state.rawValue)])
-        return try row.map { row throws(StoreError) in try RegisteredModel(row) }
+        return try row.map(RegisteredModel.init)
     }
 
     /// Registers a model as a candidate. A file that is registered, or a run that has registered its model, is not registered again.
@@ -84,7 +84,7 @@ extension Store {
             INSERT INTO models (id, name, state, kind, base_id, path, digest, size_bytes, created_at, created_by, run_id, data, metrics)
             VALUES ($1, $2, 'candidate', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             """, [
-                .text(id), .text(new.name.storable), .text(new.kind.rawValue), new.base.map { .text($0) } ?? .null,
+                .text(id), .text(new.name.storable), .text(new.kind.rawValue), .text(new.base),
                 .text(new.path.storable), .text(new.digest), .integer(new.sizeBytes), .integer(time), .text(actor.storable),
                 .text(new.run), .text(new.data?.storable), .text(new.metrics?.storable),
             ])
@@ -95,7 +95,7 @@ extension Store {
         let row = try connection.firstRow("""
             SELECT \(RegisteredModel.columns) FROM models WHERE path = $1 AND digest = $2 AND files_deleted_at IS NULL
             """, [.text(new.path.storable), .text(new.digest)])
-        return try row.map { row throws(StoreError) in try RegisteredModel(row) }
+        return try row.map(RegisteredModel.init)
     }
 
     /// Candidates of runs that were not compared with the active model yet.
@@ -105,7 +105,7 @@ extension Store {
                 SELECT \(RegisteredModel.columns) FROM models
                 WHERE state = 'candidate' AND run_id IS NOT NULL AND comparison_id IS NULL AND files_deleted_at IS NULL
                 AND EXISTS (SELECT 1 FROM models AS active WHERE active.state = 'active') ORDER BY created_at, id
-                """, []).map { row throws(StoreError) in try RegisteredModel(row) }
+                """, []).map(RegisteredModel.init)
         }
     }
 
@@ -185,9 +185,7 @@ extension Store {
             if dialect == .postgresql { try connection.execute("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE", []) }
             let (result, hasChanged) = try body(connection, entry)
             if hasChanged {
-                try connection.execute(
-                    "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    [.text(Self.changeSetting), .text(entry.id)])
+                try Self.set(Self.changeSetting, to: entry.id.description, on: connection)
                 try Self.notifyServers(on: connection, dialect)
             }
             return result
@@ -196,6 +194,6 @@ extension Store {
 
     /// Changes with each change of the registry; nil before the first one.
     static func registryChange(on connection: any Connection) throws(StoreError) -> String? {
-        try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(changeSetting)])?.text(0)
+        try setting(changeSetting, on: connection)
     }
 }

@@ -10,7 +10,7 @@ extension Store {
                 SELECT \(TrainingRunRecord.columns) FROM training_runs
                 WHERE state IN ('queued', 'running', 'stopping') AND (server_id IS NULL OR server_id = $1 OR NOT \(hasLivingServer))
                 ORDER BY created_at, id
-                """, [.text(server)]).map { row throws(StoreError) in try TrainingRunRecord(row) }
+                """, [.text(server)]).map(TrainingRunRecord.init)
         }
     }
 
@@ -30,7 +30,7 @@ extension Store {
                 WHERE id = $1 AND state IN ('queued', 'running', 'stopping')
                 AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer)) RETURNING \(TrainingRunRecord.columns)
                 """, [.text(run), .text(server), .text(machine.storable)])
-            return try row.map { row throws(StoreError) in try TrainingRunRecord(row) }
+            return try row.map(TrainingRunRecord.init)
         }
     }
 
@@ -49,14 +49,14 @@ extension Store {
                     WHERE others.machine = $3 AND others.state IN ('running', 'stopping'))
                 RETURNING \(TrainingRunRecord.columns)
                 """, [.text(run), .text(server), .text(machine.storable), .integer(now)])
-            return try row.map { row throws(StoreError) in try TrainingRunRecord(row) }
+            return try row.map(TrainingRunRecord.init)
         }
     }
 
     /// Stores what a run is trained on, before it starts.
     package func setData(_ data: TrainingRunRecord.DataSet, of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
         try set("chats = $3, held_out = $4, preferences = $5, tokens = COALESCE($6, tokens), digest = $7", of: run, by: server, [
-            .integer(data.chats), .integer(data.heldOut), .integer(data.preferences), data.tokens.map { .integer($0) } ?? .null,
+            .integer(data.chats), .integer(data.heldOut), .integer(data.preferences), .integer(data.tokens),
             .text(data.digest),
         ])
     }
@@ -119,7 +119,7 @@ extension Store {
                     best_val_loss = $9, model_id = $13
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
                 """, [.text(run), .text(server)] + Self.values(of: progress) + [
-                    .text(state.rawValue), .text(message?.storable), .integer(now), model.map { .text($0) } ?? .null,
+                    .text(state.rawValue), .text(message?.storable), .integer(now), .text(model),
                 ])
             guard row != nil else { return false }
             try Self.set(output, of: run, on: connection)
@@ -129,10 +129,9 @@ extension Store {
     }
 
     private static func values(of progress: TrainingRunRecord.Progress) -> [SQLValue] {
-        func real(_ number: Double?) -> SQLValue { number.map { .real($0) } ?? .null }
-        return [
-            .integer(progress.step), progress.steps.map { .integer($0) } ?? .null, real(progress.secondsLeft),
-            real(progress.tokensPerSecond), real(progress.loss), real(progress.validationLoss), real(progress.bestValidationLoss),
+        [
+            .integer(progress.step), .integer(progress.steps), .real(progress.secondsLeft), .real(progress.tokensPerSecond),
+            .real(progress.loss), .real(progress.validationLoss), .real(progress.bestValidationLoss),
         ]
     }
 

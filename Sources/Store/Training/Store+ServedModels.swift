@@ -123,7 +123,7 @@ extension Store {
             let items = try connection.execute("""
                 SELECT \(KeyModel.columns) FROM api_keys JOIN users ON users.id = owner_id
                 WHERE revoked_at IS NULL \(condition) ORDER BY api_keys.created_at DESC, api_keys.id DESC LIMIT $1
-                """, [.integer(limit)] + cursor).map { row throws(StoreError) in try KeyModel(row) }
+                """, [.integer(limit)] + cursor).map(KeyModel.init)
             let total = try connection.firstRow("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL", [])?.integer(0) ?? 0
             return AdminQueries.Page(items: items, total: total)
         }
@@ -136,7 +136,7 @@ extension Store {
             if target?.filesDeletedAt != nil { throw .model(.filesDeleted) }
             let row = try connection.firstRow(
                 "UPDATE api_keys SET model_id = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING name",
-                [.text(key), model.map { .text($0) } ?? .null])
+                [.text(key), .text(model)])
             guard let row else { throw .notFound(.key) }
             try AdminQueries.write(entry, key, "\(try row.text(0)): \(target?.name ?? "no model")", on: connection)
             let changed = try connection.firstRow(

@@ -145,7 +145,7 @@ extension Store {
                     (id, chat_id, position, previous_id, ordinal, role, content, rating, is_chosen, is_context, created_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                 """, [
-                    .text(id), .text(chat), message.isActive ? .integer(position) : .null, before.map { .text($0) } ?? .null,
+                    .text(id), .text(chat), message.isActive ? .integer(position) : .null, .text(before),
                     .integer(stored.count + i), .text(message.role.rawValue), .text(message.content), .text(message.rating?.rawValue),
                     .integer(message.isChosen ? 1 : 0), .integer(message.isContext ? 1 : 0), .integer(time),
                 ])

@@ -127,8 +127,8 @@ extension Store {
         let state = try known.map { row throws(StoreError) in try row.text("state") }
         let isIncluded = state == TrainingChat.State.included.rawValue
         let values: [SQLValue] = [
-            .text(chat.id), .text(chat.source.rawValue), chat.conversation.map { .text($0) } ?? .null,
-            chat.user.map { .text($0) } ?? .null, .text(chat.title), .text(content.systemPrompt), .text(chat.person),
+            .text(chat.id), .text(chat.source.rawValue), .text(chat.conversation),
+            .text(chat.user), .text(chat.title), .text(content.systemPrompt), .text(chat.person),
             .text(content.model), .integer(chat.createdAt), .integer(chat.updatedAt), .integer(content.turns),
             .integer(content.characters), .integer(content.count(of: .good)), .integer(content.count(of: .bad)),
             .integer(content.corrections), .integer(content.preferences.count),
@@ -235,11 +235,10 @@ extension Store {
 
     /// The key of hashes that must not change. It is no secret from those who read the database.
     static func trainingKey(on connection: any Connection) throws(StoreError) -> String {
-        let sql = "SELECT value FROM settings WHERE name = $1"
-        if let row = try connection.firstRow(sql, [.text(trainingKeyName)]) { return try row.text(0) }
+        if let key = try setting(trainingKeyName, on: connection) { return key }
         try connection.execute(
             "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
             [.text(trainingKeyName), .text(MessageID().description)])
-        return try connection.firstRow(sql, [.text(trainingKeyName)])?.text(0) ?? ""
+        return try setting(trainingKeyName, on: connection) ?? ""
     }
 }

@@ -43,7 +43,7 @@ extension Store {
             let rows = try connection.execute("""
                 SELECT \(TrainingRunRecord.columns) FROM training_runs \(condition) ORDER BY created_at DESC, id DESC LIMIT $1
                 """, [.integer(limit + 1)] + (last.map { [.text($0)] } ?? []))
-            let runs = try rows.prefix(limit).map { row throws(StoreError) in try TrainingRunRecord(row) }
+            let runs = try rows.prefix(limit).map(TrainingRunRecord.init)
             let total = try connection.firstRow("SELECT count(*) FROM training_runs", [])?.integer(0) ?? 0
             return (runs, rows.count > limit ? runs.last?.id : nil, total)
         }
@@ -58,7 +58,7 @@ extension Store {
 
     static func trainingRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord? {
         let row = try connection.firstRow("SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1", [.text(id)])
-        return try row.map { row throws(StoreError) in try TrainingRunRecord(row) }
+        return try row.map(TrainingRunRecord.init)
     }
 
     package func trainingRunOutput(_ id: TrainingRunID) throws(StoreError) -> TrainingRunOutput {

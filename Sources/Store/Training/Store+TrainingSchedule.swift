@@ -92,7 +92,6 @@ extension Store {
     }
 
     private static func write(_ schedule: TrainingSchedule, on connection: any Connection) throws(StoreError) {
-        func integer(_ number: Int?) -> SQLValue { number.map { .integer($0) } ?? .null }
         try connection.execute("""
             INSERT INTO training_schedule
                 (id, change, is_enabled, start_minute, new_chats, settings, machine, last_run_id, next_at, counted_from)
@@ -102,9 +101,9 @@ extension Store {
                 machine = excluded.machine, last_run_id = excluded.last_run_id, next_at = excluded.next_at,
                 counted_from = excluded.counted_from
             """, [
-                .integer(schedule.isEnabled ? 1 : 0), integer(schedule.startMinute), integer(schedule.newChats),
-                .text(schedule.settings.storable), .text(schedule.machine.storable), schedule.lastRun.map { .text($0) } ?? .null,
-                schedule.nextAt.map { .integer($0) } ?? .null, schedule.countedFrom.map { .integer($0) } ?? .null,
+                .integer(schedule.isEnabled ? 1 : 0), .integer(schedule.startMinute), .integer(schedule.newChats),
+                .text(schedule.settings.storable), .text(schedule.machine.storable), .text(schedule.lastRun),
+                .integer(schedule.nextAt), .integer(schedule.countedFrom),
             ])
     }
 }
