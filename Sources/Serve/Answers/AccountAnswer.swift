@@ -125,13 +125,7 @@ final class AccountAnswer: Sendable {
 
     private func store(_ text: String, _ end: GenerationEnd) throws(StoreError) {
         let id = beginning.conversation.id
-        let generation = Generation(
-            model: model,
-            promptTokens: end.promptTokens,
-            answerTokens: end.answerTokens,
-            seconds: stream.seconds,
-            firstTokenSeconds: stream.firstTokenSeconds,
-            reason: end.reason.name)
+        let generation = Generation(end, by: model, seconds: stream.seconds, firstTokenSeconds: stream.firstTokenSeconds)
         if text.isEmpty {
             try service.store.record(generation, of: owner, in: id, ending: lease)
         } else {
@@ -139,5 +133,13 @@ final class AccountAnswer: Sendable {
                 NewMessage(.assistant, text, sources: sources?.json), as: lease.answer, to: id, of: owner,
                 replacingFrom: beginning.replacedAnswer, answering: beginning.question.id, generation: generation, ending: lease)
         }
+    }
+}
+
+extension Generation {
+    init(_ end: GenerationEnd, by model: String, seconds: Double, firstTokenSeconds: Double? = nil) {
+        self.init(
+            model: model, promptTokens: end.promptTokens, answerTokens: end.answerTokens, seconds: seconds,
+            firstTokenSeconds: firstTokenSeconds, reason: end.reason.name)
     }
 }

@@ -81,12 +81,7 @@ struct APIService: Sendable {
     /// Records the token counts for the account of the API key. The texts are not stored.
     func recordUsage(_ end: GenerationEnd, _ model: String, _ client: Client, seconds: Double) {
         guard let account = client.account, end.promptTokens > 0 else { return }
-        let generation = Generation(
-            model: model,
-            promptTokens: end.promptTokens,
-            answerTokens: end.answerTokens,
-            seconds: seconds,
-            reason: end.reason.name)
+        let generation = Generation(end, by: model, seconds: seconds)
         database.runEvenIfFull {
             do { try store.record(generation, of: account) } catch {
                 Log.error("cannot record the token counts of an API request: \(error)")

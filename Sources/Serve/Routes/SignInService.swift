@@ -51,10 +51,7 @@ struct SignInService: Sendable {
         let fields = try RequestFields(of: context.request, known: ["username", "email", "password"])
         let name = try Self.accountName(fields)
         let password = try fields.text("password", 1...PasswordHasher.maxBytes)
-        try rateLimits.checkSignIn(context.client.key)
-        let user = try self.user(name)
-        let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
-        try rateLimits.beginAttempt(lockout)
+        let (user, lockout) = try beginAttempt(name, context)
         guard passwordHasher.verify(password, against: user?.passwordHash), let user else { throw APIError.wrongCredentials }
         try rateLimits.recordSuccess(lockout)
         // Only a user who knows the password gets the reason.
@@ -70,16 +67,22 @@ struct SignInService: Sendable {
         let name = try Self.accountName(fields)
         let code = OneTimeCode(try fields.text("code", 1...64))
         let password = try fields.text("new_password", 1...PasswordHasher.maxBytes)
-        try rateLimits.checkSignIn(context.client.key)
-        let user = try self.user(name)
-        let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
-        try rateLimits.beginAttempt(lockout)
+        let (user, lockout) = try beginAttempt(name, context)
         guard let user, let code, try store.isValidPasswordReset(code.digest, of: user.id) else {
             throw APIError.wrongCode(field: "code")
         }
         try rateLimits.recordSuccess(lockout)
         let hash = try passwordHasher.hash(password, field: "new_password")
         return try startSession(of: try store.resetPassword(of: user.id, code: code.digest, to: hash), context)
+    }
+
+    /// Counts an attempt to sign in to an account, which may not exist.
+    private func beginAttempt(_ name: AccountName, _ context: RequestContext) throws -> (user: User?, lockout: RateLimits.LockoutKey) {
+        try rateLimits.checkSignIn(context.client.key)
+        let user = try self.user(name)
+        let lockout = RateLimits.LockoutKey.account(user?.username ?? name.text)
+        try rateLimits.beginAttempt(lockout)
+        return (user, lockout)
     }
 
     /// How a request names an account.

@@ -146,12 +146,8 @@ struct ServeCommand {
         }
     }
 
-    /// The model to serve. One that is not named comes from a run that is not in progress, if there is one.
-    private func location() throws -> ModelOptions.Location {
-        do { return try options.model.location(for: "serve", where: TrainingRunListing.isServable) } catch {
-            return try options.model.location(for: "serve")
-        }
-    }
+    /// The model to serve.
+    private func location() throws -> ModelOptions.Location { try options.model.location(for: "serve", prefersFinished: true) }
 
     /// Whether there is another checkpoint or adapter to serve. The checkpoints of a run that is in progress are replaced again and again.
     private func hasFinishedCheckpoint(otherThan stamp: String?) -> Bool {

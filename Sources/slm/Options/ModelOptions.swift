@@ -75,8 +75,8 @@ struct ModelOptions {
 
     /// The model to use, which is the newest one if none is given. Opens no checkpoint, so that wrong options are reported first.
     ///
-    /// - Parameter isAccepted: Whether a checkpoint that was not named may be used.
-    func location(for command: String, where isAccepted: (_ path: String) -> Bool = { _ in true }) throws -> Location {
+    /// - Parameter prefersFinished: Whether a checkpoint that is not named comes from a run that is not in progress, if there is one.
+    func location(for command: String, prefersFinished: Bool = false) throws -> Location {
         switch (checkpoint, backend) {
         case (let path?, nil): return .checkpoint(path)
         case (nil, let backend?):
@@ -88,7 +88,8 @@ struct ModelOptions {
             if chatTemplate != nil { throw UsageError("slm \(command): --chat-template: a --backend renders chats itself.") }
             return .url(String(backend.dropFirst(7)))
         case (nil, nil):
-            guard let path = Checkpoint.newest(under: "checkpoints", where: isAccepted) else {
+            let finished = prefersFinished ? Checkpoint.newest(under: "checkpoints", where: TrainingRunListing.isServable) : nil
+            guard let path = finished ?? Checkpoint.newest(under: "checkpoints") else {
                 throw UsageError("slm \(command): no model found under checkpoints/. Give one: slm \(command) CHECKPOINT, or "
                     + "--backend openai:URL.")
             }

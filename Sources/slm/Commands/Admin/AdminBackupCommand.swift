@@ -70,10 +70,7 @@ extension AdminBackupOptions {
 
     private func servedModel() throws -> [String] {
         guard includesServedModel else { return [] }
-        let model = ModelOptions()
-        let location = try (try? model.location(for: "admin backup", where: TrainingRunListing.isServable))
-            ?? model.location(for: "admin backup")
-        guard case .checkpoint(let path) = location else { return [] }
+        guard case .checkpoint(let path) = try ModelOptions().location(for: "admin backup", prefersFinished: true) else { return [] }
         return [path]
     }
 }
