@@ -101,33 +101,7 @@ extension BenchTrainOptions {
         }
         let processor = try tunedOptions.processor()
         let precision = processor.precision(for: tunedOptions.precision, isChosen: self.precision == .bf16)
-        if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
-        if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
-        let adapter = lora.map { LoRAConfiguration(rank: $0) }
-        var memory = TrainingMemory(
-            precision, rows: batch, microBatchTokens: tokensAtOnce, recomputesBlocks: recompute, lora: adapter)
-        memory.frozenPrecision = basePrecision
-        try check(memory, for: configuration)
-        var list = ParameterList(lora: adapter)
-        var model = GPT(configuration, in: &list)
-        model.recomputesBlocks = recompute
-        let parameters: Parameters
-        if adapter == nil {
-            parameters = Parameters(list, on: processor, seed: 1)
-        } else {
-            let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: basePrecision)
-            parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: 1)
-        }
-        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: 1)
-        if optimizer == .muon { trainer.useMuon(rateRatio: 1) }
-        if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
-        let groups = gradientGroups ?? Ranks.current.map { Ranks.gradientGroups(of: $0.count, rows: batch) } ?? 1
-        if groups > 1 {
-            guard (Ranks.current?.count ?? 1)...batch ~= groups else {
-                throw UsageError("slm bench train: --gradient-groups: expected \(Ranks.current?.count ?? 1) to \(batch), found \(groups).")
-            }
-            trainer.groups = GradientGroups(groups, of: trainer, over: Ranks.current, sharding: shardsOptimizer)
-        }
+        let trainer = try trainer(of: configuration, on: processor, precision)
         let randomBatch = Batch.random(rows: batch, of: configuration)
         let tokens = Double(randomBatch.inputs.count)
         var loss: Float = 0
@@ -178,6 +152,38 @@ extension BenchTrainOptions {
         processor.profile = nil
         let limits = MachineLimits(of: processor, in: processor.hasBFloat16 ? precision : .float32)
         ProfileTable(profile, steps: steps, limits: limits, total: seconds.reduce(0, +)).write(asJSON: json)
+    }
+
+    /// A trainer of random weights.
+    private func trainer(of configuration: GPTConfiguration, on processor: Processor, _ precision: DataType) throws -> Trainer {
+        if lora != nil, optimizer == .muon { throw UsageError("slm bench train: --optimizer muon updates no adapter: remove --lora.") }
+        if lora == nil, basePrecision != .float32 { throw UsageError("slm bench train: --base-dtype needs --lora RANK.") }
+        let adapter = lora.map { LoRAConfiguration(rank: $0) }
+        var memory = TrainingMemory(
+            precision, rows: batch, microBatchTokens: tokensAtOnce, recomputesBlocks: recompute, lora: adapter)
+        memory.frozenPrecision = basePrecision
+        try check(memory, for: configuration)
+        var list = ParameterList(lora: adapter)
+        var model = GPT(configuration, in: &list)
+        model.recomputesBlocks = recompute
+        let parameters: Parameters
+        if adapter == nil {
+            parameters = Parameters(list, on: processor, seed: 1)
+        } else {
+            let (frozen, quantized) = processor.randomWeights(of: list.frozen, keptIn: basePrecision)
+            parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: 1)
+        }
+        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: 1)
+        if optimizer == .muon { trainer.useMuon(rateRatio: 1) }
+        if let tokensAtOnce { trainer.microBatchTokens = tokensAtOnce }
+        let groups = gradientGroups ?? Ranks.current.map { Ranks.gradientGroups(of: $0.count, rows: batch) } ?? 1
+        if groups > 1 {
+            guard (Ranks.current?.count ?? 1)...batch ~= groups else {
+                throw UsageError("slm bench train: --gradient-groups: expected \(Ranks.current?.count ?? 1) to \(batch), found \(groups).")
+            }
+            trainer.groups = GradientGroups(groups, of: trainer, over: Ranks.current, sharding: shardsOptimizer)
+        }
+        return trainer
     }
 }
 

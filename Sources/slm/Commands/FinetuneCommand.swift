@@ -67,17 +67,7 @@ struct FinetuneCommand {
                 + "another --name.")
         }
         configuration.context = settings.context(of: configuration)
-        var memory = TrainingMemory(machine.precision, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks, lora: settings.lora)
-        if settings.preferences != nil {
-            // Both answers of a pair are in one micro-batch.
-            memory.rows = 2 * plan.batch
-            memory.microBatchTokens = max(memory.microBatchTokens, 2 * configuration.context)
-        }
-        let changesBase = settings.loraInitialization == .pissa || start.adapter?.adapter?.initialization == .pissa
-        memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? checkpoint.quantizedPrecision ?? .float32
-        if !changesBase, settings.basePrecision == nil {
-            memory.storedBytesPerWeight = checkpoint.quantized.map(\.element).storedBytesPerWeight
-        }
+        let memory = memory(for: settings, plan, machine, context: configuration.context, over: start)
         if options.estimate != .off {
             let parts = RunParts(
                 base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor,
@@ -108,6 +98,19 @@ struct FinetuneCommand {
         initialization.clear()
         scoring.clear()
         try train(finetuning, folder, machine.precision, processor)
+    }
+
+    private func memory(
+        for settings: Finetuning.Settings, _ plan: TrainingPlan, _ machine: TrainingMachine, context: Int, over base: FinetuningBase
+    ) -> TrainingMemory {
+        var memory = TrainingMemory(machine.precision, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks, lora: settings.lora)
+        if settings.preferences != nil { memory.countPairs(plan.batch, context: context) }
+        let changesBase = settings.loraInitialization == .pissa || base.adapter?.adapter?.initialization == .pissa
+        memory.frozenPrecision = changesBase ? .float32 : settings.basePrecision ?? base.checkpoint.quantizedPrecision ?? .float32
+        if !changesBase, settings.basePrecision == nil {
+            memory.storedBytesPerWeight = base.checkpoint.quantized.map(\.element).storedBytesPerWeight
+        }
+        return memory
     }
 
     private func resume(_ folder: String) throws {
@@ -212,10 +215,7 @@ struct FinetuneCommand {
             precision, rows: run.plan.batch, recomputesBlocks: run.trainer.model.recomputesBlocks, lora: run.adapter?.shape)
         memory.frozenPrecision = run.trainer.parameters.frozenPrecision
         memory.storedBytesPerWeight = run.trainer.parameters.storedBytesPerWeight
-        if finetuning.preferences != nil {
-            memory.rows = 2 * run.plan.batch
-            memory.microBatchTokens = max(memory.microBatchTokens, 2 * context)
-        }
+        if finetuning.preferences != nil { memory.countPairs(run.plan.batch, context: context) }
         let loss = run.preferences.map { $0.objective.summary }
             ?? "loss on \(run.plan.lossScope == .assistant ? "the assistant's tokens" : "all tokens")"
         printLine("""
@@ -271,5 +271,13 @@ struct FinetuneCommand {
         var number = 2
         while exists("\(name)_\(number)") { number += 1 }
         return exists(name) ? "\(name)_\(number)" : name
+    }
+}
+
+extension TrainingMemory {
+    /// Counts the answers of preference pairs: both of a pair are in one micro-batch.
+    fileprivate mutating func countPairs(_ pairs: Int, context: Int) {
+        rows = 2 * pairs
+        microBatchTokens = max(microBatchTokens, 2 * context)
     }
 }

@@ -338,7 +338,7 @@ export class Conversation extends EventTarget {
 const stateOf = (reason) => (reason === "length" ? "length" : reason === "cancelled" ? "stopped" : undefined);
 
 /** A message as the server sends it. @param {any} stored @returns {Message} */
-export const messageOf = ({ reason, id, role, content, created_at, alternatives, rating, correction, model, sources, metrics }) => {
+const messageOf = ({ reason, id, role, content, created_at, alternatives, rating, correction, model, sources, metrics }) => {
   const state = reason === "interrupted"
     ? { state: /** @type {const} */ ("failed"), error: new Error("The answer was interrupted.") } : { state: stateOf(reason) };
   return { id, role, content, created_at, alternatives, rating, correction, model, sources, metrics, ...state };
@@ -348,7 +348,7 @@ export const messageOf = ({ reason, id, role, content, created_at, alternatives,
  * The messages of a conversation as the server sends it. A question without an answer gets one that can be generated again.
  * @param {any} conversation @returns {Message[]}
  */
-export function messagesOf({ messages, answering }) {
+function messagesOf({ messages, answering }) {
   const list = messages.map(messageOf);
   if (!answering && list.at(-1)?.role === "user") {
     list.push({ role: "assistant", content: "", state: "failed", error: new Error("No answer to this message was stored.") });

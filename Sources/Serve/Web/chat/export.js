@@ -8,17 +8,17 @@ import { sourceText } from "./sources.js";
  *   sources?: import("./sources.js").Sources }} ExportedMessage */
 
 /** One line of training data in the format of `slm finetune --data`. @param {Exported} conversation */
-export const asTrainingData = ({ messages }) =>
+const asTrainingData = ({ messages }) =>
   JSON.stringify({ messages: messages.map(({ role, content, correction }) => ({ role, content: correction ?? content })) }) + "\n";
 
 /** @param {Exported} conversation */
-export function asJSON({ title, createdAt, messages }) {
+function asJSON({ title, createdAt, messages }) {
   const fields = messages.map(({ role, content, created_at, correction, sources }) => ({ role, content, created_at, correction, sources }));
   return JSON.stringify({ title, created_at: createdAt, messages: fields }, null, 2) + "\n";
 }
 
 /** @param {Exported} conversation */
-export const asMarkdown = ({ title, messages }) =>
+const asMarkdown = ({ title, messages }) =>
   `# ${title || "Conversation"}\n\n`
   + messages.map(({ role, content, correction, model, sources }) =>
     `**${role === "user" ? "You" : model ?? "slm"}:**\n\n${correction ?? content}\n${sourceLines(sources)}`).join("\n");

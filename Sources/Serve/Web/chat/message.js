@@ -2,6 +2,7 @@
 import { APIError, NetworkError } from "../common/api.js";
 import { copyButton } from "../common/copy.js";
 import { el, icon, iconButton } from "../common/dom.js";
+import { count, number } from "../common/quantities.js";
 import { alternatives, correctionForm, ratingButtons, reasonForm } from "./feedback.js";
 import { withoutThought } from "./markdown-blocks.js";
 import { MarkdownView } from "./markdown.js";
@@ -222,8 +223,8 @@ function endingLine(message) {
 /** @param {NonNullable<Message["metrics"]>} metrics */
 function metricsLine(metrics) {
   const parts = [
-    `${metrics.answer_tokens.toLocaleString("en")} ${metrics.answer_tokens === 1 ? "token" : "tokens"}`,
-    metrics.tokens_per_s > 0 && `${Math.round(metrics.tokens_per_s).toLocaleString("en")} tokens/s`,
+    count(metrics.answer_tokens, "token"),
+    metrics.tokens_per_s > 0 && `${number(Math.round(metrics.tokens_per_s))} tokens/s`,
     duration(metrics.seconds),
     metrics.first_token_seconds !== undefined && `first token after ${duration(metrics.first_token_seconds)}`,
   ].filter(Boolean);

@@ -1,5 +1,6 @@
 // @ts-check
 import { byId } from "../common/dom.js";
+import { count, number } from "../common/quantities.js";
 
 /** Shows how much of the context window is used. @param {{ used: number, size: number } | null} context null if unknown */
 export function showContext(context) {
@@ -9,7 +10,7 @@ export function showContext(context) {
   const { used, size } = context, fraction = Math.min(used / size, 1);
   meter.classList.toggle("full", fraction > 0.85);
   byId("context-bar").style.width = `${(fraction * 100).toFixed(1)}%`;
-  byId("context-text").textContent = `${used.toLocaleString("en")} / ${size.toLocaleString("en")} tokens`;
+  byId("context-text").textContent = `${number(used)} / ${number(size)} tokens`;
   const gauge = byId("context-gauge");
   gauge.setAttribute("aria-valuemax", String(size));
   gauge.setAttribute("aria-valuenow", String(Math.min(used, size)));
@@ -26,7 +27,7 @@ export function showCollected(stats) {
   // Of collected chats, the notice below the message box speaks.
   byId("guest-notice").textContent = stats.collecting ? "" : "Your chats are not stored on the server.";
   const chats = stats.conversations ?? stats.count;
-  byId("collected-text").textContent = `${chats.toLocaleString("en")} ${chats === 1 ? "chat" : "chats"} collected for training`;
+  byId("collected-text").textContent = `${count(chats, "chat")} collected for training`;
   byId("training-file").hidden = !stats.file;
   byId("collected-ready").hidden = !stats.ready;
 }

@@ -169,7 +169,7 @@ export async function droppedFiles(transfer) {
 }
 
 /** The files of an entry: itself, or all in the folder. @param {any} entry @returns {Promise<NamedFile[]>} */
-export async function filesOf(entry) {
+async function filesOf(entry) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
     return [{ name: entry.fullPath.replace(/^\//, ""), file }];

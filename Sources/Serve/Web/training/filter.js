@@ -66,7 +66,7 @@ export const filterOfRequest = (request) => Object.fromEntries(Object.entries(re
 }));
 
 /** A parameter in words: "Rating: Has a bad answer". @param {string} name @param {string} value */
-export function filterText(name, value) {
+function filterText(name, value) {
   const { label, choices } = FILTERS[name] ?? { label: name };
   return `${label}: ${visible(choices?.find(([one]) => one === value)?.[1] ?? value)}`;
 }

@@ -1,4 +1,5 @@
 // @ts-check
+import { save } from "../chat/export.js";
 import { openDialog } from "../common/dialog.js";
 import { announce, el } from "../common/dom.js";
 import { errorText } from "../common/forms.js";
@@ -149,8 +150,6 @@ export async function exportChats(section, format) {
   toast("The export has started.");
   const file = await section.area.run(() => section.area.api.download(`/api/training/chats/export?${query}`));
   if (!file) return;
-  const url = URL.createObjectURL(file);
-  el("a", { href: url, download: `slm-${format}.jsonl` }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  save(file, `slm-${format}.jsonl`, file.type);
   toast(file.size ? `Exported ${bytes(file.size)}.` : "Nothing matches: the file is empty.");
 }

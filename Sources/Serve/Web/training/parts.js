@@ -24,7 +24,7 @@ export const decimal = (value, digits = 1) =>
   (typeof value === "number" && Number.isFinite(value) ? value.toLocaleString("en", { maximumFractionDigits: digits }) : "–");
 
 /** @param {string} time */
-export const dateText = (time) =>
+const dateText = (time) =>
   new Date(time).toLocaleString("en",
     { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
 
