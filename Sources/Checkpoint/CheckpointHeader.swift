@@ -84,7 +84,7 @@ package struct CheckpointHeader: Equatable {
         guard let first = (0..<size).first(where: { bytes[$0] != correct[$0] }) else { return }
         let digestOffset = lengthOffset + 21 + "xxh3-128 ".utf8.count
         let stored = (digestOffset..<digestOffset + 32).map { bytes[$0] }
-        let isHex = stored.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+        let isHex = stored.allSatisfy { $0.isDigit || (97...102).contains($0) }
         let expected = isHex ? String(decoding: stored, as: UTF8.self) : "unreadable"
         if expected != found { throw .wrongDigest(path: path, expected: expected, found: found) }
         throw .malformed(path: path, offset: first, expected: "the byte \(correct[first])", found: "\(bytes[first])")

@@ -1,4 +1,5 @@
 package import AdminAPI
+import Files
 import Glibc
 import Terminal
 import Threads
@@ -110,7 +111,7 @@ private final class Inbox: Sendable {
 
     init() throws {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw DashboardError.noPipe(reason: String(cString: strerror(errno))) }
+        guard pipe(&ends) == 0 else { throw DashboardError.noPipe(reason: systemErrorMessage()) }
         for end in ends {
             _ = fcntl(end, F_SETFD, FD_CLOEXEC)
             _ = fcntl(end, F_SETFL, O_NONBLOCK)

@@ -124,7 +124,7 @@ extension HTMLReader {
     }
 
     private func isNameCharacter(_ byte: UInt8) -> Bool {
-        (97...122).contains(lowercased(byte)) || (48...57).contains(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ":")
+        (97...122).contains(lowercased(byte)) || byte.isDigit || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ":")
     }
 
     private func lowercased(_ byte: UInt8) -> UInt8 { (65...90).contains(byte) ? byte | 0x20 : byte }

@@ -77,8 +77,8 @@ struct PlainTextReader {
 
     /// The number of parts of a number such as "3.2." at the beginning of a heading.
     private func number(of text: ArraySlice<UInt8>) -> Int? {
-        let number = text.prefix { (48...57).contains($0) || $0 == UInt8(ascii: ".") }
-        guard let first = number.first, (48...57).contains(first), number.count < 16, number.count < text.count,
+        let number = text.prefix { $0.isDigit || $0 == UInt8(ascii: ".") }
+        guard let first = number.first, first.isDigit, number.count < 16, number.count < text.count,
             text[number.endIndex].isSpace else { return nil }
         return number.split(separator: UInt8(ascii: ".")).count
     }

@@ -51,8 +51,8 @@ extension ArraySlice<UInt8> {
         let text = drop { $0 == 32 || $0 == 9 }
         guard let first = text.first else { return nil }
         var marker = 1
-        if (48...57).contains(first) {
-            marker = text.prefix(10).prefix { (48...57).contains($0) }.count
+        if first.isDigit {
+            marker = text.prefix(10).prefix(while: \.isDigit).count
             guard marker < 10, let end = text.dropFirst(marker).first, ".)".utf8.contains(end) else { return nil }
             marker += 1
         } else if !"-*+".utf8.contains(first) { return nil }

@@ -18,9 +18,7 @@ struct MultipartForm {
 
     init(of request: Request) throws(APIError) {
         guard let boundary = Self.boundary(of: request.header("content-type") ?? "") else {
-            throw APIError(
-                status: .unsupportedMediaType, code: "unsupported_media_type",
-                message: "Unsupported media type: expected a form with the header Content-Type: multipart/form-data; boundary=….")
+            throw .unsupportedMediaType("a form with the header Content-Type: multipart/form-data; boundary=…")
         }
         parts = try Self.parts(of: request.body, boundary)
     }

@@ -19,10 +19,7 @@ struct RequestFields {
         if request.body.isEmpty, mayBeEmpty { root = nil; return }
         let type = request.header("content-type")?.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         guard hasAnyType || type == "application/json" else {
-            throw APIError(
-                status: .unsupportedMediaType,
-                code: "unsupported_media_type",
-                message: "Unsupported media type: expected a JSON body with the header Content-Type: application/json.")
+            throw .unsupportedMediaType("a JSON body with the header Content-Type: application/json")
         }
         let root: JSONElement
         do throws(JSONError) { root = try JSONElement(parsing: request.body) } catch { throw APIError(error) }

@@ -21,7 +21,7 @@ struct SignInService: Sendable {
         let fields = try RequestFields(of: context.request, known: ["username", "password", "email", "invitation"])
         let invitation = try Self.invitation(fields)
         guard settings.allowsRegistration || invitation != nil else {
-            throw APIError(status: .forbidden, code: "closed", message: "Registration is disabled on this server. It needs an invitation.")
+            throw APIError.forbidden("closed", "Registration is disabled on this server. It needs an invitation.")
         }
         let username = try fields.username()
         let email = try fields.email()
@@ -56,7 +56,7 @@ struct SignInService: Sendable {
         try rateLimits.recordSuccess(lockout)
         // Only a user who knows the password gets the reason.
         if user.disabledAt != nil {
-            throw APIError(status: .forbidden, code: "disabled", message: "This account is disabled. Ask the owner of this server.")
+            throw APIError.forbidden("disabled", "This account is disabled. Ask the owner of this server.")
         }
         return try startSession(of: user, context)
     }
@@ -133,7 +133,7 @@ struct SignInService: Sendable {
         try rateLimits.checkSignIn(context.client.key)
         try rateLimits.beginAttempt(.account(user.username))
         guard passwordHasher.verify(password, against: user.passwordHash) else {
-            throw APIError(status: .forbidden, code: "wrong_password", message: "Wrong password.", field: "password")
+            throw APIError.forbidden("wrong_password", "Wrong password.", field: "password")
         }
         try rateLimits.recordSuccess(.account(user.username))
     }

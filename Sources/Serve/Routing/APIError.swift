@@ -29,11 +29,25 @@ struct APIError: Error, Equatable {
 
     static func notFound(_ thing: String) -> APIError { APIError(status: .notFound, code: "not_found", message: "No such \(thing).") }
 
+    static func forbidden(_ code: String, _ message: String, field: String? = nil) -> APIError {
+        APIError(status: .forbidden, code: code, message: message, field: field)
+    }
+
+    static func conflict(_ code: String, _ message: String, field: String? = nil) -> APIError {
+        APIError(status: .conflict, code: code, message: message, field: field)
+    }
+
+    static func unsupportedMediaType(_ expected: String) -> APIError {
+        APIError(
+            status: .unsupportedMediaType, code: "unsupported_media_type",
+            message: "Unsupported media type: expected \(expected).")
+    }
+
     static let wrongCredentials = APIError(status: .unauthorized, code: "wrong_credentials", message: "Wrong username or password.")
 
     /// A one-time code is not a secret of the session, so the status is not 401, after which the page would sign the user out.
     static func wrongCode(field: String) -> APIError {
-        APIError(status: .forbidden, code: "wrong_code", message: "This code is wrong, or was used, or has expired.", field: field)
+        forbidden("wrong_code", "This code is wrong, or was used, or has expired.", field: field)
     }
 
     static func unauthorized(_ message: String) -> APIError { APIError(status: .unauthorized, code: "unauthorized", message: message) }
@@ -60,9 +74,9 @@ extension APIError {
         case .notFound(.user): self = .unauthorized("This account no longer exists. Sign in again.")
         case .notFound(let thing): self = .notFound(thing.rawValue)
         case .usernameTaken:
-            self = APIError(status: .conflict, code: "taken", message: "This username is taken. Choose another one.", field: "username")
+            self = .conflict("taken", "This username is taken. Choose another one.", field: "username")
         case .emailTaken:
-            self = APIError(status: .conflict, code: "taken", message: "Another account has this email address.", field: "email")
+            self = .conflict("taken", "Another account has this email address.", field: "email")
         case .invalidCode: self = .wrongCode(field: "code")
         case .diskFull:
             self = APIError(status: .insufficientStorage, code: "no_space", message: "The server's disk is full. Nothing was saved.")
@@ -72,15 +86,14 @@ extension APIError {
             let message = "\(what) is too long: expected at most \(limit) bytes.".capitalizedFirst
             self = APIError(status: .unprocessableContent, code: "invalid", message: message)
         case .conversationFull:
-            let message = "This conversation has reached its maximum length. Start a new one."
-            self = APIError(status: .conflict, code: "conversation_full", message: message)
+            self = .conflict("conversation_full", "This conversation has reached its maximum length. Start a new one.")
         case .quotaExceeded(let quota, let limit): self.init(quota, limit)
         case .answering:
             let message = "This conversation already has an answer in progress. Wait for it, or stop it."
             self = APIError(status: .conflict, code: "answering", message: message, retryAfter: 1)
         case .leaseLost:
             let message = "This server did not respond for too long, so that the answer was interrupted. Load the conversation again."
-            self = APIError(status: .conflict, code: "interrupted", message: message)
+            self = .conflict("interrupted", message)
         case .queryTimeout:
             self = .serviceUnavailable("search_timeout", "The search took too long. Try a longer or more specific text.", retryAfter: 1)
         case .model(let refusal): self.init(refusal)

@@ -24,7 +24,7 @@ struct Authenticator: Sendable {
             guard client.ownerName != nil else {
                 let message = "Only owners of this server may do this. An administrator makes an account one: "
                     + "slm admin set-role NAME owner."
-                throw APIError(status: .forbidden, code: "owner_required", message: message)
+                throw APIError.forbidden("owner_required", message)
             }
             return client
         case .account:
@@ -33,7 +33,7 @@ struct Authenticator: Sendable {
             }
             if token.hasPrefix(APIKeyToken.prefix) {
                 let message = "API keys are valid under /v1 only. Sign in and send the session token."
-                throw APIError(status: .forbidden, code: "session_required", message: message)
+                throw APIError.forbidden("session_required", message)
             }
             let (account, session) = try verifySession(token)
             return Client(account: account, session: session, address: address)

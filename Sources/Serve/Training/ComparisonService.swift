@@ -22,7 +22,7 @@ struct ComparisonService: Sendable {
     private func compare(_ context: RequestContext) throws -> Response {
         let id: ModelID = try context.id(of: "model"), model = try store.model(id)
         if model.state == .active {
-            throw APIError(status: .conflict, code: "model_active", message: "This model is the active one. Compare another one with it.")
+            throw APIError.conflict("model_active", "This model is the active one. Compare another one with it.")
         }
         if model.filesDeletedAt != nil { throw StoreError.model(.filesDeleted) }
         return response(try runner.add(id, by: context.adminRequest), .accepted)

@@ -39,7 +39,7 @@ struct ModelRegistryService: Sendable {
     private func checkRegistry() throws(APIError) {
         guard models.registry == nil else { return }
         let message = "This server has no registry of models: its model runs on another server (--backend)."
-        throw APIError(status: .conflict, code: "no_registry", message: message)
+        throw APIError.conflict("no_registry", message)
     }
 
     private func list() throws -> Response {
@@ -102,7 +102,7 @@ struct ModelRegistryService: Sendable {
     private func checkFiles(of model: RegisteredModel) throws {
         guard model.state != .active, model.filesDeletedAt == nil else { return }
         do { try ModelRegistry.check(model, in: store) } catch let error as StoreError { throw error } catch {
-            throw APIError(status: .conflict, code: "model_unreadable", message: "The model cannot be loaded: \(error)")
+            throw APIError.conflict("model_unreadable", "The model cannot be loaded: \(error)")
         }
     }
 

@@ -68,15 +68,13 @@ struct TrainingRunService: Sendable {
     private func resume(_ context: RequestContext) throws -> Response {
         let id: TrainingRunID = try context.id(of: "run"), found = try store.trainingRun(id)
         if found.state == .failed, !found.canResume {
-            throw APIError(
-                status: .conflict, code: "run_not_prepared",
-                message: "This run could not be prepared, so there is nothing to resume. Start a new run.")
+            throw APIError.conflict("run_not_prepared", "This run could not be prepared, so there is nothing to resume. Start a new run.")
         }
         guard let run = try store.resumeTrainingRun(id, by: context.adminRequest) else {
             let state = try store.trainingRun(id).state
-            throw APIError(
-                status: .conflict, code: state == .finished ? "run_finished" : "run_in_progress",
-                message: state == .finished ? "This run has finished. Start another one." : "This run is in progress.")
+            throw state == .finished
+                ? APIError.conflict("run_finished", "This run has finished. Start another one.")
+                : APIError.conflict("run_in_progress", "This run is in progress.")
         }
         supervisor.lookNow()
         return Response.json { run.write(to: &$0) }
@@ -85,7 +83,7 @@ struct TrainingRunService: Sendable {
     /// Deletes a run with its files, unless it has made a model, whose files are the registry's.
     private func delete(_ context: RequestContext) throws -> Response {
         guard let run = try store.deleteTrainingRun(context.id(of: "run"), by: context.adminRequest) else {
-            throw APIError(status: .conflict, code: "run_in_progress", message: "This run is in progress. Stop it first.")
+            throw APIError.conflict("run_in_progress", "This run is in progress. Stop it first.")
         }
         let files = RunFiles(run)
         if run.machine == supervisor.configuration.machine, files.belong(to: run.id) { files.delete(keepingModel: run.model != nil) }

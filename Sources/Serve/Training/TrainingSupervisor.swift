@@ -131,8 +131,7 @@ extension TrainingSupervisor {
         let prepared = try prepare(wanted)
         try check(prepared)
         let files = RunFiles(prepared.new.folder)
-        let taken = APIError(
-            status: .conflict, code: "taken", message: "Another run has the name \(prepared.new.name). Choose another one.", field: "name")
+        let taken = APIError.conflict("taken", "Another run has the name \(prepared.new.name). Choose another one.", field: "name")
         // A folder without a run in the database may have belonged to one that was deleted or restored.
         if Folder.contains("", in: files.folder) { throw taken }
         guard let run = try configuration.store.addTrainingRun(prepared.new, by: request) else { throw taken }

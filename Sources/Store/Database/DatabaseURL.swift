@@ -124,7 +124,7 @@ extension DatabaseURL {
 
     /// Whether a host is a folder with a Unix socket or an address of this machine.
     private static func isLocal(_ host: Substring) -> Bool {
-        let isLoopback = host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || (0x30...0x39).contains($0) }
+        let isLoopback = host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || $0.isDigit }
         return host.hasPrefix("/") || host.hasPrefix("@") || isLoopback || ["localhost", "::1"].contains(host.lowercased())
     }
 

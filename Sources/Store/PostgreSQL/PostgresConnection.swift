@@ -1,4 +1,5 @@
 import CPQ
+import Files
 import Glibc
 
 /// A connection to a PostgreSQL server and the names of its prepared statements.
@@ -115,7 +116,7 @@ extension PostgresConnection {
         var socket = pollfd(fd: pq.socket(connection), events: Int16(POLLIN), revents: 0)
         guard socket.fd >= 0 else { throw lost("the connection is closed") }
         let ready = poll(&socket, 1, Int32(clamping: time.milliseconds))
-        if ready < 0, errno != EINTR { throw lost(String(cString: strerror(errno))) }
+        if ready < 0, errno != EINTR { throw lost(systemErrorMessage()) }
         if ready > 0, pq.consumeInput(connection) == 0 { throw lost(message) }
         return takeNotifications()
     }
@@ -210,7 +211,7 @@ extension PostgresConnection {
             guard rest > 0, socket.fd >= 0 else { throw lost("no response within \(timeout.milliseconds) ms") }
             let ready = poll(&socket, 1, Int32(clamping: rest))
             if ready > 0 { return socket.revents }
-            if ready < 0, errno != EINTR { throw lost(String(cString: strerror(errno))) }
+            if ready < 0, errno != EINTR { throw lost(systemErrorMessage()) }
         }
     }
 

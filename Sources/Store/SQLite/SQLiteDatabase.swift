@@ -69,7 +69,7 @@ final class SQLiteDatabase: Database {
     /// Only the owner may access the file; SQLite gives its -wal and -shm files the same permissions. Looser permissions are removed.
     private static func create(_ path: String) throws(StoreError) {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
-        guard descriptor >= 0 else { throw .unusable(store: path, reason: "it cannot be opened: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else { throw .unusable(store: path, reason: "it cannot be opened: \(systemErrorMessage())") }
         defer { close(descriptor) }
         var status = stat()
         guard access(RelativePath.folder(ofFileAt: path), W_OK) == 0 else {

@@ -70,8 +70,6 @@ package final class ResponseStream: Sendable {
         if isTooSlow { disconnect() }
     }
 
-    package func write(_ text: String) { write(Array(text.utf8)) }
-
     /// Ends the stream.
     ///
     /// - Parameter last: The end of the body. What another thread writes at the same time is before it, or is dropped.

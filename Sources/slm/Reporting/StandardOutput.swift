@@ -30,7 +30,7 @@ struct StandardOutput: ~Copyable {
 
     mutating func flush() throws(FileError) {
         guard writeAll(bytes, by: { Glibc.write(STDOUT_FILENO, $0, $1) }) else {
-            throw .notWritten(path: "standard output", reason: String(cString: strerror(errno)))
+            throw .notWritten(path: "standard output", reason: systemErrorMessage())
         }
         bytes.removeAll(keepingCapacity: true)
     }
