@@ -2,11 +2,10 @@
 ///
 ///     var decoder = StreamDecoder(vocabulary)
 ///     decoder.add(12520)               // " ": the token is a space and the first bytes of an emoji
-///     decoder.add(220)                 // …
-///     decoder.finish()                 // an incomplete character at the end, as U+FFFD
+///     decoder.add(220)                 // the emoji, if these are its last bytes, otherwise nothing
 ///
-/// The concatenation of all results is the text of all IDs as it continues an earlier text, such as a prompt. With `startsText` it is
-/// `Tokenizer.text(of:)`: without the space that a SentencePiece vocabulary prepends to a text.
+/// The concatenation of all results is the text of all IDs, without an incomplete character at its end, as it continues an earlier text,
+/// such as a prompt. With `startsText` it is `Tokenizer.text(of:)`: without the space that a SentencePiece vocabulary prepends to a text.
 package struct StreamDecoder: Sendable {
     private let tokens: ByteStrings
     /// The first bytes of an incomplete character: at most 3.
@@ -14,12 +13,10 @@ package struct StreamDecoder: Sendable {
 
     /// Whether a space at the start of the next token is not part of the text.
     private var dropsSpace: Bool
-    private let dropsLeadingSpace: Bool
 
     package init(_ vocabulary: Vocabulary, startsText: Bool = false) {
         tokens = vocabulary.tokens
-        dropsLeadingSpace = startsText && vocabulary.dropsLeadingSpace
-        dropsSpace = dropsLeadingSpace
+        dropsSpace = startsText && vocabulary.dropsLeadingSpace
     }
 
     /// The text that is complete after this token. An invalid ID has no text.
@@ -37,14 +34,5 @@ package struct StreamDecoder: Sendable {
         let complete = pending.count - pending.span.incompleteUTF8Suffix
         defer { pending.removeFirst(complete) }
         return String(decoding: pending[..<complete], as: UTF8.self)
-    }
-
-    /// Returns the incomplete character at the end, if any, as U+FFFD, and resets the decoder.
-    package mutating func finish() -> String {
-        defer {
-            pending.removeAll()
-            dropsSpace = dropsLeadingSpace
-        }
-        return String(decoding: pending, as: UTF8.self)
     }
 }

@@ -82,7 +82,7 @@ struct HTTPServerTests {
         let server = try Self.server { exchange in
             let stream = ResponseStream()
             exchange.respond(Response(.ok, [], stream: stream))
-            for _ in 0..<3 { try? BackgroundThread.run { for _ in 0..<200 { stream.write(Array("x".utf8)) } } }
+            for _ in 0..<3 { try? BackgroundThread.run { for _ in 0..<200 { stream.write("x") } } }
             stream.finish(with: Array("end".utf8))
         }
         defer { server.stop(within: .seconds(1)) }
@@ -271,7 +271,7 @@ struct HTTPServerTests {
             if exchange.request.path == "/plain" { return exchange.respond(.text(.ok, "plain")) }
             let stream = ResponseStream()
             exchange.respond(Response(.ok, [], stream: stream))
-            stream.write(Array("streamed".utf8))
+            stream.write("streamed")
             stream.finish()
         }
         defer { server.stop(within: .zero) }
@@ -295,4 +295,8 @@ struct HTTPServerTests {
         #expect(throws: HTTPServerError.self) { _ = try Self.server(with: { $0.host = "198.51.100.7" }) }
         #expect(throws: HTTPServerError.self) { _ = try Self.server(with: { $0.host = "no such host" }) }
     }
+}
+
+extension ResponseStream {
+    fileprivate func write(_ text: String) { write(Array(text.utf8)) }
 }

@@ -6,14 +6,12 @@ import TestSupport
     @Test func `a character is returned when it is complete`() throws {
         var decoder = StreamDecoder(try VocabularyFixtures.trained(256))
         #expect("a€b".utf8.map { decoder.add(TokenID($0)) } == ["a", "", "", "€", "b"])
-        #expect(decoder.finish() == "")
     }
 
     @Test func `invalid bytes are returned as U+FFFD as soon as they are known to be invalid`() throws {
         var decoder = StreamDecoder(try VocabularyFixtures.trained(256))
         #expect([0xE2, 0x82, 0x41, 0xFF, 0xF0, 0x9F].map { decoder.add(TokenID($0)) } == ["", "", "\u{FFFD}A", "\u{FFFD}", "", ""])
-        #expect(decoder.finish() == "\u{FFFD}")
-        #expect(decoder.add(0x41) == "A")
+        #expect(decoder.add(0x41) == "\u{FFFD}A")
     }
 
     @Test func `the pieces of random bytes concatenate to the decoded whole`() throws {
@@ -29,8 +27,6 @@ import TestSupport
                 #expect(text.utf8.elementsEqual(String(decoding: bytes[..<(end - incomplete)], as: UTF8.self).utf8))
                 at = end
             }
-            text += decoder.finish()
-            #expect(Array(text.utf8) == Array(String(decoding: bytes, as: UTF8.self).utf8))
         }
     }
 
