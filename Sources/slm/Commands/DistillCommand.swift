@@ -99,8 +99,7 @@ private final class Distillation {
         self.out = out
         earlier = try Self.lines(of: out, isResumed: options.resumes)
         teacher = try options.openBackend(for: "distill", chats: true, environment: SLM.environmentVariables())
-        let path = options.generation.model.backend == nil ? teacher.name.split(separator: "/").last : nil
-        teacherName = path.map(String.init) ?? teacher.name
+        teacherName = options.generation.model.backend == nil ? RelativePath.fileName(of: teacher.name) : teacher.name
         config = try options.generation.sampling.config(teacher.samplingDefaults)
         marks = Self.thoughtMarks(of: teacher)
         file = try AppendOnlyFile(out)
