@@ -134,6 +134,8 @@ private final class Distillation {
         } body: { index, results, error in
             switch error {
             case nil, .tooLong?, .textTooLong?, .tooMuchMemory?, .emptyPrompt?: break
+            // Another server refuses a chat that is too long for it; before the first answer, it refuses all.
+            case .remote(.status(400, _, _))? where count.answers > 0: break
             case let error?: throw error
             }
             let chat = chats[index], answers = results.map { DistilledAnswer($0, marks) }
