@@ -132,7 +132,7 @@ let package = Package(
         module("Documents", ["SQLite", "Kernels", "Files", "Hashing", "JSON", "Gzip", "Platform"], settings: safe),
 
         // Chat in the terminal; the operator's dashboard in the terminal; the chat server with its web page.
-        module("AdminAPI", ["HTTPClient", "JSON"]),
+        module("AdminAPI", ["Files", "HTTPClient", "JSON"]),
         module("Dashboard", ["AdminAPI", "CNcurses", "Files", "SharedLibraries", "Terminal", "Threads"]),
         module("Chat", ["Documents", "Infer", "Corpus", "Tokenize", "JSON", "Files", "Terminal"]),
         .target(name: "CWebFiles", path: "Sources/Serve/EmbeddedWeb", cSettings: cSettings),

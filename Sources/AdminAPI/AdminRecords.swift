@@ -1,4 +1,4 @@
-import Glibc
+import Files
 package import JSON
 
 /// What the admin routes return. Times are milliseconds since 1970.
@@ -35,8 +35,8 @@ package struct UserRecord: Sendable, Equatable {
         id = try json.string("id")
         username = try json.string("username")
         email = json["email"]?.string
-        joined = json["joined"]?.string.flatMap(milliseconds)
-        lastActive = json["last_active"]?.string.flatMap(milliseconds)
+        joined = json["joined"]?.string.flatMap(UTCTime.milliseconds)
+        lastActive = json["last_active"]?.string.flatMap(UTCTime.milliseconds)
         conversations = try json.integer("conversations")
         messages = try json.integer("messages")
         generations = try json.integer("generations")
@@ -60,8 +60,8 @@ package struct ConversationRecord: Sendable, Equatable {
         title = try json.string("title")
         user = try json.string("user_id")
         username = try json.string("username")
-        created = json["created_at"]?.string.flatMap(milliseconds)
-        updated = json["updated_at"]?.string.flatMap(milliseconds)
+        created = json["created_at"]?.string.flatMap(UTCTime.milliseconds)
+        updated = json["updated_at"]?.string.flatMap(UTCTime.milliseconds)
         messages = try json.integer("messages")
         self.json = json.json
     }
@@ -77,7 +77,7 @@ package struct MessageRecord: Sendable, Equatable {
     init(_ json: JSONElement) throws(JSONError) {
         role = try json.string("role")
         content = try json.string("content")
-        created = json["created_at"]?.string.flatMap(milliseconds)
+        created = json["created_at"]?.string.flatMap(UTCTime.milliseconds)
         tokens = json["metrics"]?["answer_tokens"]?.integer
         seconds = json["metrics"]?["seconds"]?.number
     }
@@ -95,7 +95,7 @@ package struct AuditRecord: Sendable, Equatable {
         actor = try json.string("actor")
         address = try json.string("address")
         action = try json.string("action")
-        time = json["at"]?.string.flatMap(milliseconds)
+        time = json["at"]?.string.flatMap(UTCTime.milliseconds)
         target = json["target"]?.string
         targetName = json["target_name"]?.string
         reason = json["reason"]?.string
@@ -114,9 +114,9 @@ package struct InvitationRecord: Sendable, Equatable {
         id = try json.string("id")
         email = json["email"]?.string
         username = json["username"]?.string
-        created = json["created_at"]?.string.flatMap(milliseconds)
-        expires = json["expires_at"]?.string.flatMap(milliseconds)
-        used = json["used_at"]?.string.flatMap(milliseconds)
+        created = json["created_at"]?.string.flatMap(UTCTime.milliseconds)
+        expires = json["expires_at"]?.string.flatMap(UTCTime.milliseconds)
+        used = json["used_at"]?.string.flatMap(UTCTime.milliseconds)
         self.json = json.json
     }
 }
@@ -135,8 +135,8 @@ package struct ReplicaRecord: Sendable, Equatable {
         name = try json.string("name")
         version = try json.string("version")
         model = json["model"]?.string
-        started = json["started_at"]?.string.flatMap(milliseconds)
-        heartbeat = json["heartbeat_at"]?.string.flatMap(milliseconds)
+        started = json["started_at"]?.string.flatMap(UTCTime.milliseconds)
+        heartbeat = json["heartbeat_at"]?.string.flatMap(UTCTime.milliseconds)
         running = try json.integer("running")
         slots = try json.integer("slots")
         waiting = try json.integer("waiting")
@@ -244,34 +244,4 @@ package struct IssuedCode: Sendable, Equatable {
         self.code = code
         expires = json["expires_at"]?.string
     }
-}
-
-/// The current time in milliseconds since 1970.
-package func millisecondsNow() -> Int {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
-}
-
-/// Parses a time such as 2026-11-21T13:00:00.123Z.
-package func milliseconds(_ text: String) -> Int? {
-    let bytes = Array(text.utf8)
-    func number(_ start: Int, _ count: Int) -> Int? {
-        guard start + count <= bytes.count else { return nil }
-        let digits = bytes[start..<start + count]
-        guard digits.allSatisfy({ 48...57 ~= $0 }) else { return nil }
-        return digits.reduce(0) { $0 * 10 + Int($1) - 48 }
-    }
-    guard bytes.count >= 20, bytes.last == UInt8(ascii: "Z"), bytes[10] == UInt8(ascii: "T"),
-        let year = number(0, 4), let month = number(5, 2), let day = number(8, 2), let hour = number(11, 2), let minute = number(14, 2),
-        let second = number(17, 2), (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
-    else { return nil }
-    var time = tm()
-    time.tm_year = Int32(year - 1_900)
-    time.tm_mon = Int32(month - 1)
-    time.tm_mday = Int32(day)
-    time.tm_hour = Int32(hour)
-    time.tm_min = Int32(minute)
-    time.tm_sec = Int32(second)
-    return timegm(&time) * 1_000 + (number(20, 3) ?? 0)
 }

@@ -35,8 +35,6 @@ package struct Int8Vectors: Sendable {
         self.width = width
     }
 
-    package var count: Int { scales.count }
-
     package mutating func reserveCapacity(_ count: Int) {
         codes.reserveCapacity(count * width)
         scales.reserveCapacity(count)

@@ -1,5 +1,4 @@
 package import Files
-import Glibc
 
 /// Records a training run in its folder: `log.jsonl`, TensorBoard events, and `report.html`, which is rewritten at each evaluation.
 ///
@@ -72,9 +71,5 @@ package final class RunRecorder {
         try AtomicFile.write(RunPage(log, of: folder, commands: commands).html, to: folder + "/report.html")
     }
 
-    private static var unixTime: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-    }
+    private static var unixTime: Double { Double(UTCTime.nanosecondsNow) * 1e-9 }
 }

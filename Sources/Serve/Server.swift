@@ -16,7 +16,8 @@ package final class Server: Sendable {
     /// nil without `ServeSettings.ollamaPort`.
     private let ollama: HTTPServer?
     private let settings: ServeSettings
-    private let stopped = Mailbox<Bool>()
+    /// Removes deleted conversations, and messages that were replaced, once they can no longer be restored.
+    private let purging = PeriodicThread(every: .seconds(60))
     /// Whether a handover has begun. A second call of `stop` does not wait for another one.
     private let isHandedOver = Atomic(false)
 
@@ -99,7 +100,9 @@ package final class Server: Sendable {
             throw error
         }
         try app.health.start()
-        try BackgroundThread.run { [stopped] in Self.purgePeriodically(store, until: stopped) }
+        try purging.start {
+            { do { try store.purge() } catch { Log.error("cannot remove deleted conversations: \(error)") } }
+        }
     }
 
     /// - Parameter settings: The settings of the main port.
@@ -145,7 +148,7 @@ package final class Server: Sendable {
         // Also stores answers whose clients have disconnected, collected chats and token counts.
         Self.wait(upTo: .seconds(5)) { isIdle }
         app.leave()
-        stopped.put(true)
+        purging.stop()
     }
 
     private func handOver() {
@@ -173,11 +176,4 @@ package final class Server: Sendable {
     }
 
     package static var routes: [Route] { App.routes }
-
-    /// Removes conversations that were deleted and messages that were replaced, once they can no longer be restored.
-    private static func purgePeriodically(_ store: Store, until stopped: Mailbox<Bool>) {
-        while stopped.take(within: .seconds(60)) == nil {
-            do { try store.purge() } catch { Log.error("cannot remove deleted conversations: \(error)") }
-        }
-    }
 }

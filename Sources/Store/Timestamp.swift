@@ -1,4 +1,4 @@
-import Glibc
+import Files
 
 /// A point in time in milliseconds, the resolution of all database columns.
 ///
@@ -13,25 +13,12 @@ package struct Timestamp: Sendable, Hashable, Comparable {
     package var seconds: Int { Int(milliseconds / 1_000) }
 
     /// The current time of the system clock.
-    package static func now() -> Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000)
-    }
+    package static func now() -> Timestamp { Timestamp(milliseconds: Int64(UTCTime.millisecondsNow)) }
 
     /// Parses what `description` writes. Returns nil for any other text.
     package init?(iso text: String) {
-        let numbers = text.split { !$0.isASCII || !$0.isNumber }.map { Int32($0) ?? 0 }
-        guard numbers.count == 7 else { return nil }
-        var parts = tm()
-        parts.tm_year = numbers[0] - 1_900
-        parts.tm_mon = numbers[1] - 1
-        parts.tm_mday = numbers[2]
-        parts.tm_hour = numbers[3]
-        parts.tm_min = numbers[4]
-        parts.tm_sec = numbers[5]
-        self.init(milliseconds: Int64(timegm(&parts)) * 1_000 + Int64(numbers[6]))
-        if description != text { return nil }
+        guard let milliseconds = UTCTime.milliseconds(text) else { return nil }
+        self.init(milliseconds: Int64(milliseconds))
     }
 
     /// Parses a date such as 2026-11-01, or a time such as 2026-11-01T00:00:00Z, with or without milliseconds.
@@ -51,27 +38,7 @@ package struct Timestamp: Sendable, Hashable, Comparable {
 
 extension Timestamp: CustomStringConvertible {
     /// ISO 8601 in UTC, with milliseconds.
-    package var description: String {
-        let (seconds, rest) = milliseconds.flooredQuotientAndRemainder(dividingBy: 1_000)
-        var time = time_t(seconds)
-        var parts = tm()
-        gmtime_r(&time, &parts)
-        func digits(_ number: Int, _ count: Int) -> String {
-            let text = String(number)
-            return String(repeating: "0", count: max(0, count - text.count)) + text
-        }
-        let date = "\(digits(Int(parts.tm_year) + 1_900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))-\(digits(Int(parts.tm_mday), 2))"
-        let clock = "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
-        return "\(date)T\(clock).\(digits(Int(rest), 3))Z"
-    }
-}
-
-extension Int64 {
-    /// Rounds the quotient down, so the remainder is not negative for times before 1970.
-    fileprivate func flooredQuotientAndRemainder(dividingBy divisor: Int64) -> (Int64, Int64) {
-        let rest = (self % divisor + divisor) % divisor
-        return ((self - rest) / divisor, rest)
-    }
+    package var description: String { UTCTime.text(Int(milliseconds)) }
 }
 
 extension Duration {

@@ -93,9 +93,9 @@ import Testing
             ("2026-11-21T13:05:09.123Z", 1_795_266_309_123), ("1970-01-01T00:00:00.000Z", 0),
             ("2024-02-29T23:59:59.999Z", 1_709_251_199_999), ("2100-03-01T00:00:00.000Z", 4_107_542_400_000),
         ]
-        for (text, time) in times { #expect(milliseconds(text) == time) }
+        for (text, time) in times { #expect(UTCTime.milliseconds(text) == time) }
         for text in ["", "2026", "2026-13-21T13:05:09.123Z", "2026-11-21 13:05:09.123Z", "2026-11-21T13:05:09+01:00"] {
-            #expect(milliseconds(text) == nil)
+            #expect(UTCTime.milliseconds(text) == nil)
         }
         let now = 1_800_000_000_000
         let ages = [(0, "just now"), (59_000, "59 s ago"), (180_000, "3 min ago"), (7_200_000, "2 h ago"), (86_400_000 * 5, "5 d ago")]

@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 import JSON
 import Testing
 
@@ -135,7 +136,7 @@ struct DrivenDashboard {
     var state: DashboardState
     var server: FakeAdminServer
     /// 2026-11-21 12:00 UTC.
-    var now = milliseconds("2026-11-21T12:00:00.000Z") ?? 0
+    var now = UTCTime.milliseconds("2026-11-21T12:00:00.000Z") ?? 0
     /// Whether queries are answered.
     var isAnswering = true
     private(set) var unanswered: [AdminQuery] = []

@@ -77,7 +77,7 @@ import TestSupport
     }
 
     @Test func `a file of the same size is read again if its time differs, or is recent`() throws {
-        var time = FileStatus.now + 10_000_000_000
+        var time = UTCTime.nanosecondsNow + 10_000_000_000
         let builder = IndexBuilder(reader: DocumentReader(programs: ""), now: { time })
         func set(_ seconds: Int) {
             var times = [timespec(tv_sec: seconds, tv_nsec: 7), timespec(tv_sec: seconds, tv_nsec: 7)]
@@ -234,7 +234,7 @@ import TestSupport
         // The clock is read in the middle of the transaction.
         let slow = IndexBuilder(reader: DocumentReader(programs: ""), now: {
             isSeen = isSeen || (try? reader.search("pump", limit: 1).passages.count) == 1
-            return FileStatus.now
+            return UTCTime.nanosecondsNow
         })
         folder.write("Another pump.", to: "notes/more.txt")
         #expect(try slow.update(index).added == 1 && isSeen)

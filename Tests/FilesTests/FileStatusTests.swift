@@ -7,7 +7,7 @@ import TestSupport
     private let folder = TemporaryFolder()
 
     @Test func `a status has kind, size and time`() throws {
-        let path = folder.write("abc", to: "a"), before = FileStatus.now
+        let path = folder.write("abc", to: "a"), before = UTCTime.nanosecondsNow
         let status = try #require(FileStatus(path))
         #expect(status.kind == .file && status.size == 3 && abs(status.modified - before) < 60_000_000_000)
         #expect(FileStatus(folder.path)?.kind == .folder)

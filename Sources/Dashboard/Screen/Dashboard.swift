@@ -46,7 +46,7 @@ package struct Dashboard {
         var events: [DashboardEvent] = [.tick]
         while true {
             for event in events {
-                for effect in state.handle(event, at: millisecondsNow()) {
+                for effect in state.handle(event, at: UTCTime.millisecondsNow) {
                     switch effect {
                     case .quit: return nil
                     case .redraw: screen.redraw()
@@ -58,7 +58,7 @@ package struct Dashboard {
             }
             screen.show(state.grid())
             var sources = [STDIN_FILENO, signals.descriptor, inbox.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            _ = poll(&sources, nfds_t(sources.count), Int32(state.timeToNextEvent(at: millisecondsNow())))
+            _ = poll(&sources, nfds_t(sources.count), Int32(state.timeToNextEvent(at: UTCTime.millisecondsNow)))
             events = inbox.takeAll()
             while let number = signals.next(within: .zero) {
                 switch number {

@@ -1,4 +1,5 @@
 import AdminAPI
+import Files
 
 /// Draws questions, codes and help in a box over the screen.
 extension DashboardState {
@@ -53,7 +54,7 @@ extension DashboardState {
         case .confirm(let action, _)?: return lines(action.question, .bold) + lines(action.consequence)
         case .code(let code, let name)?:
             var text = lines("Code for \(name)", .bold) + lines(code.code, .tone(.accent, bold: true))
-            if let expires = code.expires.flatMap(milliseconds) { text += lines("Valid until \(expires.dateAndTime).", .dim) }
+            if let expires = code.expires.flatMap(UTCTime.milliseconds) { text += lines("Valid until \(expires.dateAndTime).", .dim) }
             return text + lines("Give it to them; it is not shown again. They set a password with it where they sign in.")
         case .help?, nil: return []
         }

@@ -37,21 +37,18 @@ package final class HealthMonitor: Sendable {
     private let engine = Probe()
     private let database = Probe()
     private let handingOver = Atomic(false)
-    private let stopped = Mailbox<Bool>()
+    private let thread: PeriodicThread
 
     init(_ settings: Settings, _ models: ModelHolder, _ store: Store) {
         self.settings = settings
         self.models = models
         self.store = store
+        thread = PeriodicThread(every: settings.interval)
     }
 
-    func start() throws(ThreadError) {
-        try BackgroundThread.run { [weak self, stopped, interval = settings.interval] in
-            repeat { self?.checkAll() } while stopped.take(within: interval) == nil && self != nil
-        }
-    }
-
-    func stop() { stopped.put(true) }
+    func start() throws(ThreadError) { try thread.start { [weak self] in { self?.checkAll() } } }
+    func stop() { thread.stop() }
+    deinit { thread.stop(within: .zero) }
 
     /// Whether load balancers should choose another server, although this one still serves requests.
     var isHandingOver: Bool { handingOver.load(ordering: .relaxed) }

@@ -54,12 +54,9 @@ final class Replicas: Sendable {
     private let version, keyDigest: String
     private let startedAt = Timestamp.now()
     private let state = Mutex(State())
-    private let isStopped = Atomic(false)
-    /// Each value makes the thread beat, or check, at once.
-    private let heartbeats = Mailbox<Void>()
-    private let checks = Mailbox<Void>()
-    /// Receives a value when one of the two threads ends.
-    private let ended = Mailbox<Void>()
+    private let heartbeats = PeriodicThread(every: interval * 2)
+    /// A thread of its own, because checks may wait for locks in the database.
+    private let checks = PeriodicThread(every: interval)
 
     init(_ settings: ServeSettings, _ store: Store, keyDigest: String) {
         self.store = store
@@ -86,19 +83,20 @@ final class Replicas: Sendable {
             state.actions = actions
         }
         beat(actions)
-        // A heartbeat every second. Checking is a thread of its own, because it may wait for locks in the database.
-        try repeatedly(every: Self.interval * 2, heartbeats) { $0.beat(actions) }
-        let rounds = Atomic(0)
-        try repeatedly(every: Self.interval, checks) { replicas in
-            replicas.checkAnswers(actions, isRecovering: rounds.add(1, ordering: .relaxed).newValue % 10 == 1)
+        try heartbeats.start { [weak self] in { self?.beat(actions) } }
+        try checks.start { [weak self] in
+            var round = 0
+            return {
+                self?.checkAnswers(actions, isRecovering: round % 10 == 0)
+                round += 1
+            }
         }
-        try BackgroundThread.run { [weak self, store] in
-            func isRunning() -> Bool { self?.isStopped.load(ordering: .acquiring) == false }
-            while isRunning() {
+        try BackgroundThread.run { [weak self, store, heartbeats] in
+            while !heartbeats.isStopped {
                 do {
                     guard let listener = try store.database.listener() else { return }
                     self?.wake()                                            // for what has changed before
-                    while isRunning() { if try listener.wait(upTo: Self.interval) { self?.wake() } }
+                    while !heartbeats.isStopped { if try listener.wait(upTo: Self.interval) { self?.wake() } }
                 } catch {
                     // The servers check without notifications in the meantime.
                     _ = Mailbox<Void>().take(within: Self.interval)
@@ -107,38 +105,25 @@ final class Replicas: Sendable {
         }
     }
 
-    /// Runs `body` every `interval`, and when there is something in `mailbox`, until this server stops.
-    private func repeatedly(every interval: Duration, _ mailbox: Mailbox<Void>, _ body: @escaping @Sendable (Replicas) -> Void) throws {
-        try BackgroundThread.run { [weak self, ended] in
-            defer { ended.put(()) }
-            while true {
-                _ = mailbox.take(within: interval)
-                while mailbox.takeIfAvailable() != nil {}
-                guard let self, !self.isStopped.load(ordering: .acquiring) else { return }
-                body(self)
-            }
-        }
-    }
+    deinit { for thread in [heartbeats, checks] { thread.stop(within: .zero) } }
 
     func stop() {
-        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        wake()
         // A heartbeat in progress would add the row again.
-        for _ in 0..<2 { _ = ended.take(within: .seconds(2)) }
+        for thread in [heartbeats, checks] { thread.stop(within: .seconds(2)) }
         // The actions hold the rest of the server, parts of which hold this object.
         state.withLock { $0.actions = nil }
         do { try store.unregister(id) } catch { Log.error("cannot remove this server from the list of servers: \(error)") }
     }
 
     /// Makes this server check at once which answers must stop. SQLite sends no notifications.
-    func checkAnswersNow() { checks.put(()) }
+    func checkAnswersNow() { checks.wake() }
 
     /// Makes the next heartbeat find that the registry of models has changed.
     func forgetRegistry() { state.withLock { $0.registry = .some("") } }
 
     private func wake() {
-        heartbeats.put(())
-        checks.put(())
+        heartbeats.wake()
+        checks.wake()
     }
 
     /// Ends a lease later, because the database could not end it now.

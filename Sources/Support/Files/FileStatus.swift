@@ -27,11 +27,4 @@ package struct FileStatus: Sendable, Equatable {
         // A damaged file system may have any time.
         modified = status.st_mtim.tv_sec.multipliedReportingOverflow(by: 1_000_000_000).partialValue &+ status.st_mtim.tv_nsec
     }
-
-    /// The present time in nanoseconds since 1970, on the clock of `modified`.
-    package static var now: Int {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return time.tv_sec * 1_000_000_000 + time.tv_nsec
-    }
 }

@@ -35,10 +35,10 @@ package final class PeriodicThread: Sendable {
     /// Whether `stop` was called. Work that takes long asks it.
     package var isStopped: Bool { isStopping.load(ordering: .acquiring) }
 
-    /// Waits at most five seconds for work in progress.
-    package func stop() {
+    /// Waits for work in progress, but no longer than `time`.
+    package func stop(within time: Duration = .seconds(5)) {
         guard isStarted.load(ordering: .relaxed), !isStopping.exchange(true, ordering: .acquiringAndReleasing) else { return }
         wake()
-        _ = ended.take(within: .seconds(5))
+        _ = ended.take(within: time)
     }
 }

@@ -21,8 +21,6 @@ package struct ValidationSet: Sendable {
 
     /// The number of tokens of all passages, in any role, that follow another token.
     package let tokens: Int
-    /// The number of conversations; of plain text, the number of passages of 1,024 tokens.
-    package let count: Int
     private let file: TokenFile
     private let passages: [Passage]
     private let builder: EvaluationTextBuilder
@@ -50,7 +48,6 @@ package struct ValidationSet: Sendable {
         self.passages = passages
         self.builder = builder
         tokens = passages.reduce(0) { $0 + $1.targets }
-        count = passages.count
         digest = try Self.digest(of: file, lossScope)
     }
 

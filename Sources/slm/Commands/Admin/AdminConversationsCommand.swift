@@ -35,7 +35,7 @@ extension Command {
                     sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
             }
             if listing.json { return try listing.printJSON("conversations", rows, total: total) }
-            let now = millisecondsNow()
+            let now = UTCTime.millisecondsNow
             var table = TextTable(["TITLE", "USER", "#MESSAGES", "#CREATED", "#UPDATED", "ID"])
             for case .conversation(let conversation) in rows {
                 table.add([

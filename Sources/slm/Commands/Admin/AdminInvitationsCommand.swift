@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 import JSON
 
 struct AdminInvitationsOptions: AdminOptions {
@@ -27,7 +28,7 @@ extension Command {
             }
             guard case .invitations(let all) = try client.answer(to: .invitations) else { return }
             if options.json { return printLine(try json(all)) }
-            let now = millisecondsNow()
+            let now = UTCTime.millisecondsNow
             var table = TextTable(["ID", "FOR", "#CREATED", "EXPIRES", "USED BY"])
             for invitation in all {
                 table.add([

@@ -31,7 +31,7 @@ extension Command {
                     sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
             }
             if listing.json { return try listing.printJSON("users", rows, total: total) }
-            let now = millisecondsNow()
+            let now = UTCTime.millisecondsNow
             var table = TextTable([
                 "NAME", "EMAIL", "#CONVERSATIONS", "#MESSAGES", "#GENERATIONS", "#TOKENS", "#JOINED", "#LAST ACTIVE", "STATE",
             ])
