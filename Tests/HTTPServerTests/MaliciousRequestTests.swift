@@ -125,7 +125,7 @@ struct MaliciousRequestTests {
 
     @Test("a body that is too long is rejected, with Content-Length and chunked")
     func longBody() throws {
-        let server = try HTTPServerTests.server(with: { $0.limits.body = 100 })
+        let server = try HTTPServerTests.server(with: { $0.limits.bodies.one = 100 })
         defer { server.stop(within: .zero) }
         #expect(try #require(RawHTTPConnection(to: server.port)).ask("POST", "/", body: String(repeating: "a", count: 100))?.status == 200)
         #expect(try #require(RawHTTPConnection(to: server.port)).ask("POST", "/", ["Content-Length": "101"])?.status == 413)
@@ -148,6 +148,22 @@ struct MaliciousRequestTests {
         }
         for connection in slow { #expect(connection.isClosed()) }
         #expect(server.connectionCount < 20)
+    }
+
+    @Test("a long body has more time, as long as it arrives at a rate")
+    func steadyBody() throws {
+        let server = try HTTPServerTests.server(with: {
+            $0.limits.requestTimeout = .milliseconds(400)
+            $0.limits.bodyRate = 1_000
+        })
+        defer { server.stop(within: .zero) }
+        let connection = try #require(RawHTTPConnection(to: server.port))
+        connection.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 30000\r\n\r\n")
+        for _ in 0..<10 {
+            connection.send(String(repeating: "a", count: 3_000))
+            usleep(100_000)
+        }
+        #expect(connection.answer()?.status == 200)
     }
 
     @Test("a half-closed connection is closed after the response")

@@ -47,7 +47,7 @@ struct RequestLimitTests {
 
     @Test("a client that sends a body that is too long reads the 413", arguments: [false, true])
     func lingering(isChunked: Bool) throws {
-        let server = try HTTPServerTests.server(with: { $0.limits.body = 1_000 })
+        let server = try HTTPServerTests.server(with: { $0.limits.bodies.one = 1_000 })
         defer { server.stop(within: .zero) }
         let connection = try #require(RawHTTPConnection(to: server.port))
         // More than the buffers of both sockets hold: a server that does not read on makes the client's `send` fail.
@@ -64,7 +64,7 @@ struct RequestLimitTests {
     @Test("what follows a rejected request is discarded for a limited time only")
     func lingeringEnds() throws {
         let server = try HTTPServerTests.server(with: {
-            $0.limits.body = 1_000
+            $0.limits.bodies.one = 1_000
             $0.limits.lingerTime = .milliseconds(300)
         })
         defer { server.stop(within: .zero) }
@@ -77,7 +77,7 @@ struct RequestLimitTests {
 
     @Test("Expect: 100-continue is answered before the body, and with 413 if the body would be too long")
     func expectation() throws {
-        let server = try HTTPServerTests.server(with: { $0.limits.body = 1_000 })
+        let server = try HTTPServerTests.server(with: { $0.limits.bodies.one = 1_000 })
         defer { server.stop(within: .zero) }
         let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
@@ -106,7 +106,7 @@ struct RequestLimitTests {
     @Test("the memory of all bodies is limited until they are released")
     func allBodies() throws {
         let arrived = Mailbox<Exchange>()
-        let server = try HTTPServerTests.server { arrived.put($0) } with: { $0.limits.allBodies = 250_000 }
+        let server = try HTTPServerTests.server { arrived.put($0) } with: { $0.limits.bodies.all = 250_000 }
         defer { server.stop(within: .zero) }
         let connections = try (0..<2).map { _ in try #require(RawHTTPConnection(to: server.port)) }
         for connection in connections { connection.send(Self.longRequest) }
@@ -127,7 +127,7 @@ struct RequestLimitTests {
     func share() throws {
         let arrived = Mailbox<Exchange>()
         let server = try HTTPServerTests.server { arrived.put($0) } with: {
-            $0.limits.bodiesPerAddress = 150_000
+            $0.limits.bodies.perAddress = 150_000
             $0.requestPolicy = { request in HTTPServer.RequestPolicy(client: request.header("x-client").flatMap { PeerAddress($0) }) }
         }
         defer { server.stop(within: .zero) }
@@ -140,6 +140,29 @@ struct RequestLimitTests {
         other.send(request("192.0.2.2"))
         let otherExchange = try #require(arrived.take(within: .seconds(10)))
         for exchange in [exchange, otherExchange] { exchange.respond(.text(.ok, "thanks")) }
+        for connection in [first, other] { #expect(connection.answer()?.status == 200) }
+    }
+
+    @Test("uploads have limits and memory of their own")
+    func uploads() throws {
+        let arrived = Mailbox<Exchange>()
+        let server = try HTTPServerTests.server { arrived.put($0) } with: {
+            $0.limits.bodies = HTTPServer.BodyLimits(one: 1_000, all: 1_000, perAddress: 1_000)
+            $0.limits.uploads = HTTPServer.BodyLimits(one: 120_000, all: 150_000, perAddress: 150_000)
+            $0.requestPolicy = { HTTPServer.RequestPolicy(isUpload: $0.path == "/upload") }
+        }
+        defer { server.stop(within: .zero) }
+        let upload = Self.longRequest.replacing("POST /", with: "POST /upload")
+        let first = try #require(RawHTTPConnection(to: server.port))
+        first.send(upload)
+        let exchange = try #require(arrived.take(within: .seconds(10)))
+        #expect(exchange.request.body.count == 100_000)
+        #expect(Self.ask(server.port, upload)?.status == 503 && Self.ask(server.port, Self.longRequest)?.status == 413)
+        #expect(Self.ask(server.port, "POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 120001\r\n\r\n")?.status == 413)
+        let other = try #require(RawHTTPConnection(to: server.port))
+        other.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + String(repeating: "a", count: 1_000))
+        try #require(arrived.take(within: .seconds(10))).respond(.text(.ok, "thanks"))
+        exchange.respond(.text(.ok, "thanks"))
         for connection in [first, other] { #expect(connection.answer()?.status == 200) }
     }
 }

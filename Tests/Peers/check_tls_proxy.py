@@ -158,6 +158,23 @@ def check_compression(client, token):
     assert status == 200 and headers["Content-Encoding"] == "gzip" and len(json.loads(gzip.decompress(body))["conversations"]) == 12, dict(headers)
 
 
+def check_upload(client, token):
+    """A document of 20 MB is stored, and one of 70 MB refused."""
+    headers = {"Authorization": f"Bearer {token}"}
+    status, _, body = client.ask("POST", "/api/libraries", {"name": "Large"}, headers)
+    assert status == 201, body
+    path, file = f"/api/libraries/{json.loads(body)['id']}/files?name=large.bin", headers | {"Content-Type": "application/octet-stream"}
+    status, _, body = client.ask("POST", path, bytes(20_000_000), file)
+    assert status == 201 and json.loads(body)["bytes"] == 20_000_000, (status, body)
+    connection = client.connect()
+    connection.putrequest("POST", path)
+    for name, value in (file | {"Content-Length": "70000000", "Expect": "100-continue"}).items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
 def check_stream(client):
     """A piece arrives before the model sends the next one, also if the client accepts compressed answers."""
     connection = client.connect()
@@ -281,6 +298,7 @@ def main():
                 assert status == 201, body
                 token = json.loads(body)["access_token"]
                 check_compression(client, token)
+                check_upload(client, token)
                 check_stream(client)
                 load = Load(client, token)
                 try:

@@ -91,6 +91,15 @@ import Testing
         #expect(download.headers["x-content-type-options"] == "nosniff")
     }
 
+    @Test func `a file of 50 MB is stored, and one byte more is too much`() throws {
+        let fixture = try Fixture()
+        let added = try fixture.upload("large.bin", String(repeating: "\u{0}", count: 50_000_000))
+        #expect(try added.status == 201 && added.json()["bytes"]?.integer == 50_000_000, "\(added.text.prefix(200))")
+        #expect(try fixture.files() == ["large.bin": "Not a text."])
+        let longer = try fixture.upload("longer.bin", String(repeating: "\u{0}", count: 50_000_001))
+        #expect(longer.status == 413 && longer.text.contains("at most 50 MB"), "\(longer.text.prefix(200))")
+    }
+
     @Test func `files that are replaced or deleted are not found any more`() throws {
         let fixture = try Fixture()
         try fixture.upload("a.txt", "The old gauge.")

@@ -70,7 +70,7 @@ import Testing
 
     @Test func `long bodies of many guests do not keep others from chatting`() throws {
         let gate = GenerationGate(beforeCharacter: 0)
-        let server = try TestServer(RecordingBackend(gate: gate)) { $0.http.limits.allBodies = 4 << 20 }
+        let server = try TestServer(RecordingBackend(gate: gate)) { $0.http.limits.bodies.all = 4 << 20 }
         // Each of them is accepted: the memory is free again when the body is parsed, long before the answer ends.
         let text = String(repeating: "a", count: 90_000)
         let history = (0..<10).map { _ in #"{"role":"user","content":"\#(text)"}"# }.joined(separator: ",")

@@ -90,7 +90,7 @@ struct Dispatcher: Sendable {
     func policy(for request: Request) -> HTTPServer.RequestPolicy {
         let route = router.index(request.method, request.segments), limit = route.map { router.routes[$0].bodyLimit } ?? .small
         return HTTPServer.RequestPolicy(
-            route: route, bodyLimit: limit.rawValue, client: app.authenticator.clientAddress(of: request))
+            route: route, bodyLimit: limit.rawValue, isUpload: limit == .file, client: app.authenticator.clientAddress(of: request))
     }
 
     /// Makes the response to a request that the HTTP server rejects.

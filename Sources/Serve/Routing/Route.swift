@@ -50,7 +50,7 @@ package struct Route: Sendable {
         case message = 1_048_576
         /// Prompts and texts for the tokenizer.
         case text = 8_388_608
-        /// A file of chats.
+        /// A file of chats, or a document.
         case file = 67_108_864
     }
 

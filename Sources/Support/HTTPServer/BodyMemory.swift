@@ -1,23 +1,28 @@
 import Synchronization
 
-/// Limits the memory of all request bodies together, and of those of one client address.
+/// Limits the memory of request bodies together, and of those of one client address.
 final class BodyMemory: Sendable {
     private struct Use {
         var all = 0
         var perPrefix: [PeerAddress: Int] = [:]
     }
 
-    private let settings: HTTPServer.Settings
+    private let limits: HTTPServer.BodyLimits
+    private let isProxy: @Sendable (PeerAddress) -> Bool
     private let use = Mutex(Use())
 
-    init(_ settings: HTTPServer.Settings) { self.settings = settings }
+    /// - Parameter isProxy: Whether an address has no share of its own.
+    init(_ limits: HTTPServer.BodyLimits, isProxy: @escaping @Sendable (PeerAddress) -> Bool) {
+        self.limits = limits
+        self.isProxy = isProxy
+    }
 
     /// - Returns: false if there is not enough left. Programs on this machine, and reverse proxies, have no share of their own.
     fileprivate func take(_ count: Int, for address: PeerAddress) -> Bool {
         use.withLock { use in
             let own = use.perPrefix[address.prefix, default: 0] + count
-            if use.all + count > settings.limits.allBodies { return false }
-            if own > settings.limits.bodiesPerAddress, !settings.isProxy(address) { return false }
+            if use.all + count > limits.all { return false }
+            if own > limits.perAddress, !isProxy(address) { return false }
             use.all += count
             use.perPrefix[address.prefix] = own
             return true
@@ -53,6 +58,7 @@ final class RequestBody: Sendable {
     deinit { release() }
 
     var bytes: [UInt8] { content.withLock { $0 } }
+    var count: Int { content.withLock(\.count) }
 
     /// Adds what `reader` finds in `bytes`.
     ///

@@ -143,7 +143,8 @@ final class ClientConnection {
         let isLate = switch phase {
         case .head where isIdleAndUnwanted: true
         case .head: waitingSince + (parser.hasBegun ? limits.requestTimeout : limits.idleTimeout) < now
-        case .body: waitingSince + limits.requestTimeout < now
+        case .body(_, let request):
+            waitingSince + limits.requestTimeout + .seconds(Double(request.content.count) / Double(limits.bodyRate)) < now
         case .exchange, .closing: sent < output.count && lastProgress + limits.idleTimeout < now
         case .lingering: lastProgress + limits.lingerPause < now || waitingSince + limits.lingerTime < now
         case .closed: false
@@ -251,8 +252,9 @@ final class ClientConnection {
         let policy = state.settings.requestPolicy(bare)
         bare.route = policy.route
         do throws(RequestError) {
-            let reader = try RequestBodyReader(head, limit: min(policy.bodyLimit ?? limits.body, limits.body))
-            let request = reader.isComplete ? bare : bare.with(RequestBody(in: state.bodies, for: policy.client ?? address))
+            let most = policy.isUpload ? limits.uploads.one : limits.bodies.one, memory = policy.isUpload ? state.uploads : state.bodies
+            let reader = try RequestBodyReader(head, limit: min(policy.bodyLimit ?? most, most))
+            let request = reader.isComplete ? bare : bare.with(RequestBody(in: memory, for: policy.client ?? address))
             bodyReader = reader
             if !reader.isComplete, let expectation = request.header("expect") {
                 guard expectation.lowercased() == "100-continue" else {

@@ -49,19 +49,20 @@ package final class HTTPServer: Sendable {
         package var connections = 4_096
         /// Connections of one remote address prefix.
         package var connectionsPerAddress = 128
-        /// Bytes of one request body, of all bodies in memory, and of those of one remote address prefix.
-        package var body = 8 << 20
-        package var allBodies = 128 << 20
-        package var bodiesPerAddress = 16 << 20
+        package var bodies = BodyLimits(one: 8 << 20, all: 128 << 20, perAddress: 16 << 20)
+        /// Those of uploads, which have memory of their own: a few fill it, and nothing else has to wait for it.
+        package var uploads = BodyLimits(one: 64 << 20, all: 128 << 20, perAddress: 64 << 20)
         /// Bytes of a request line, and of a request line with its headers.
         package var requestLine = 8 << 10
         package var head = 32 << 10
         /// Headers and query parameters of a request.
         package var headers = 100
         package var queryItems = 500
-        /// The longest pause of a connection, and the longest time until a request is complete.
+        /// The longest pause of a connection, and the longest time until a request is complete: a second more for each `bodyRate` bytes of
+        /// its body that have arrived.
         package var idleTimeout = Duration.seconds(60)
         package var requestTimeout = Duration.seconds(30)
+        package var bodyRate = 64 << 10
         /// After a rejected request, what the client still sends is discarded: until a pause, and at most for a time.
         package var lingerPause = Duration.seconds(5)
         package var lingerTime = Duration.seconds(30)
@@ -78,18 +79,26 @@ package final class HTTPServer: Sendable {
         package init() {}
     }
 
+    /// Bytes of one request body, of all bodies in memory, and of those of one remote address prefix.
+    package struct BodyLimits: Sendable {
+        package var one, all, perAddress: Int
+    }
+
     /// The route of a request, and what is allowed for its body.
     package struct RequestPolicy: Sendable {
         /// A number of the caller, which `Request.route` returns.
         package var route: Int?
-        /// Bytes; nil for `Limits.body`, which is never exceeded.
+        /// Bytes; nil for that of `Limits`, which is never exceeded.
         package var bodyLimit: Int?
+        /// Whether the limits of the body are `Limits.uploads`.
+        package var isUpload: Bool
         /// The client whose share of the memory the body counts towards; nil for the other end of the connection.
         package var client: PeerAddress?
 
-        package init(route: Int? = nil, bodyLimit: Int? = nil, client: PeerAddress? = nil) {
+        package init(route: Int? = nil, bodyLimit: Int? = nil, isUpload: Bool = false, client: PeerAddress? = nil) {
             self.route = route
             self.bodyLimit = bodyLimit
+            self.isUpload = isUpload
             self.client = client
         }
     }

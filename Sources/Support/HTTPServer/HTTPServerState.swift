@@ -6,7 +6,7 @@ final class HTTPServerState: Sendable {
     let settings: HTTPServer.Settings
     let handle: @Sendable (Exchange) -> Void
     let connections: ConnectionCounts
-    let bodies: BodyMemory
+    let bodies, uploads: BodyMemory
     let requestsInFlight = Atomic(0)
     /// Responses that are streamed.
     let streams = Atomic(0)
@@ -22,7 +22,8 @@ final class HTTPServerState: Sendable {
         self.handle = handle
         let maxConnections = FileDescriptorLimit.raise(forConnections: settings.limits.connections)
         connections = ConnectionCounts(settings, maxConnections: maxConnections)
-        bodies = BodyMemory(settings)
+        bodies = BodyMemory(settings.limits.bodies, isProxy: settings.isProxy)
+        uploads = BodyMemory(settings.limits.uploads, isProxy: settings.isProxy)
     }
 
     /// Such as "8f03a1c2-1d", which no other request of this server has.
