@@ -34,6 +34,8 @@ package protocol Executor: AnyObject {
     /// For each row, the sum of its experts' outputs, multiplied by their weights.   outputs [M, C] of each group; y has the `shape`
     func weightedSum(of outputs: [Tensor], by routing: Routing, _ shape: Shape) -> Tensor
     func add(_ a: Tensor, _ b: Tensor) -> Tensor
+    /// x multiplied by a factor for each row.   x [.., C], factors [.., 1]
+    func multiply(_ x: Tensor, _ factors: Tensor) -> Tensor
     /// m/‖V‖·u + b, channel by channel, for a layer with DoRA.   u [.., O], b [O]
     func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor
     func scale(_ x: Tensor, by factor: Float) -> Tensor

@@ -25,6 +25,10 @@ extension GPTConfiguration {
             values["active_experts"] = .integer(experts.active)
             values["expert_weights_normalized"] = .integer(experts.normalizesWeights ? 1 : 0)
             values["expert_balance"] = .number(Double(experts.balance))
+            if let shared = experts.shared {
+                values["shared_expert_width"] = .integer(shared.width)
+                values["shared_expert_gate"] = .integer(shared.hasGate ? 1 : 0)
+            }
         }
         write("pre_norms", 0, if: !hasPreNorms)
         write("post_norms", 1, if: hasPostNorms)
@@ -115,6 +119,10 @@ extension GPTConfiguration {
         var experts = Experts(count: count, active: try fields.integer("active_experts", 1...count))
         experts.normalizesWeights = try fields.integer("expert_weights_normalized", 0...1) == 1
         experts.balance = Float(try fields.number("expert_balance", "a number from 0 to 1000") { (0...1_000).contains($0) })
+        if fields.value("shared_expert_width") != nil {
+            experts.shared = .init(
+                width: try fields.integer("shared_expert_width", 1...4_194_304), hasGate: try fields.integer("shared_expert_gate", 0...1) == 1)
+        }
         return experts
     }
 }

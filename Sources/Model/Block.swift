@@ -96,27 +96,34 @@ private struct MLP: Sendable {
     private let experts: [Expert]                                     // one without a router
     private let choice: Experts?
     private let router: Linear?                                       // C → E
+    private let shared: Expert?                                       // with a width of its own
+    private let sharedRouter: Linear?                                 // C → 1
     private let isGated: Bool
     private let activation: UnaryFunction
 
     init(_ configuration: GPTConfiguration, named name: String, in list: inout ParameterList) {
-        let C = configuration.width, F = configuration.hiddenWidth, bias = configuration.hasBias
-        isGated = configuration.isGated
-        activation = configuration.activation
-        let up = isGated ? [F, F] : [F], isOnly = configuration.experts == nil
-        func expert(_ name: String, _ list: inout ParameterList) -> Expert {
-            Expert(
+        let C = configuration.width, bias = configuration.hasBias, isGated = configuration.isGated
+        func linear(_ part: String, _ rows: Int, bias: Bool, _ list: inout ParameterList) -> Linear {
+            Linear(from: C, to: rows, bias: bias, named: "\(name).\(part)", in: &list, weight: .normal(deviation: 0.02), isAdaptable: false)
+        }
+        func expert(_ name: String, width F: Int, isAdaptable: Bool = true, _ list: inout ParameterList) -> Expert {
+            let up = isGated ? [F, F] : [F]
+            return Expert(
                 up: Linear(from: C, to: up.reduce(0, +), parts: up, bias: bias, named: "\(name).up", in: &list,
-                           weight: .normal(deviation: 0.02), isAdaptable: isOnly),
+                           weight: .normal(deviation: 0.02), isAdaptable: isAdaptable),
                 down: Linear(from: F, to: C, bias: bias, named: "\(name).down", in: &list,
-                             weight: .residual(layers: configuration.layers), isAdaptable: isOnly))
+                             weight: .residual(layers: configuration.layers), isAdaptable: isAdaptable))
         }
+        self.isGated = isGated
+        activation = configuration.activation
         choice = configuration.experts
-        router = choice.map {
-            Linear(from: C, to: $0.count, bias: bias, named: "\(name).router", in: &list, weight: .normal(deviation: 0.02),
-                   isAdaptable: false)
-        }
-        experts = choice.map { choice in (0..<choice.count).map { expert("\(name).expert\($0)", &list) } } ?? [expert(name, &list)]
+        let F = configuration.hiddenWidth
+        router = choice.map { linear("router", $0.count, bias: bias, &list) }
+        experts = choice.map { choice in
+            (0..<choice.count).map { expert("\(name).expert\($0)", width: F, isAdaptable: false, &list) }
+        } ?? [expert(name, width: F, &list)]
+        shared = choice?.shared.map { expert("\(name).shared", width: $0.width, &list) }
+        sharedRouter = choice?.shared?.hasGate == true ? linear("shared.router", 1, bias: false, &list) : nil
     }
 
     /// Runs all but the last operation, which the result of this function runs and adds to a tensor.
@@ -130,10 +137,19 @@ private struct MLP: Sendable {
             let expert = experts[group.expert], x = executor.rows(of: group, in: x)                   // [M, C]
             return expert.down(hidden(expert, x, on: executor), on: executor)                         // [M, C]
         }
+        let shared = sharedResult(x, on: executor)
         return { plus in
             let sum = executor.weightedSum(of: outputs, by: routing, x.shape)                         // [B, T, C]
-            return plus.map { executor.add($0, sum) } ?? sum
+            let all = shared.map { executor.add(sum, $0) } ?? sum
+            return plus.map { executor.add($0, all) } ?? all
         }
+    }
+
+    /// What the shared expert adds to each token.   [B, T, C]
+    private func sharedResult(_ x: Tensor, on executor: some Executor) -> Tensor? {
+        guard let shared else { return nil }
+        let y = shared.down(hidden(shared, x, on: executor), on: executor)
+        return sharedRouter.map { executor.multiply(y, $0(x, on: executor, then: .sigmoid)) } ?? y
     }
 
     private func hidden(_ expert: Expert, _ x: Tensor, on executor: some Executor) -> Tensor {

@@ -157,8 +157,10 @@ package struct GPTConfiguration: Sendable, Equatable {
     private func parameterCount(experts count: Int) -> Int {
         let (L, C, V, F) = (layers, width, vocabulary, hiddenWidth)
         let heads = attentionHeads(of: 0), up = isGated ? 2 * F : F
-        let matrices = L * C * (heads.rowWidth + heads.queryWidth + count * (up + F) + (experts?.count ?? 0))
-        let allBiases = heads.rowWidth + C + count * (up + C) + (experts?.count ?? 0)
+        let shared = experts?.shared, S = shared?.width ?? 0, sharedUp = isGated ? 2 * S : S
+        let routers = (experts?.count ?? 0) + (shared?.hasGate == true ? 1 : 0)
+        let matrices = L * C * (heads.rowWidth + heads.queryWidth + count * (up + F) + sharedUp + S + routers)
+        let allBiases = heads.rowWidth + C + count * (up + C) + (experts?.count ?? 0) + (shared == nil ? 0 : sharedUp + C)
         let bias = hasBias ? L * allBiases : hasQKVBias ? L * heads.rowWidth : 0
         let sinks = hasAttentionSinks ? L * self.heads : 0
         let norms = ((hasPreNorms ? 2 : 0) + (hasPostNorms ? 2 : 0)) * L + 1

@@ -6,9 +6,10 @@ extension GPT {
     package static let loraTargets = ["qkv", "output", "up", "down"]
     /// What LoRA can adapt: parts of `qkv` with matrices of their own, the linear layers of a block, the head and the embedding.
     package static let loraTargetNames = ["q", "k", "v"] + loraTargets + ["head", "embedding"]
-    /// What LoRA adapts by default: not the experts of a mixture.
+    /// What LoRA adapts by default: of a mixture's experts only the shared one.
     package static func loraTargets(of configuration: GPTConfiguration) -> [String] {
-        configuration.experts == nil ? loraTargets : ["qkv", "output"]
+        guard let experts = configuration.experts else { return loraTargets }
+        return ["qkv", "output"] + (experts.shared == nil ? [] : ["up", "down"])
     }
     fileprivate static let attentionParts = ["q", "k", "v"]
     /// The layer of the embedding.

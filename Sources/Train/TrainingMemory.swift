@@ -49,7 +49,9 @@ package struct TrainingMemory: Sendable {
         let heads = c.attentionHeads(of: 0), F = Double(c.hiddenWidth)
         let qkv = Double(heads.rowWidth + heads.queryWidth) + (c.positions == .rotary ? Double(heads.rowWidth) : 0)
         // An expert keeps its inputs and outputs, too.
-        let experts = c.experts.map { Double($0.active) * ((c.isGated ? 3 : 2) * F + 2 * C) }
+        let experts = c.experts.map {
+            Double($0.active) * ((c.isGated ? 3 : 2) * F + 2 * C) + ($0.shared.map { (c.isGated ? 3 : 2) * Double($0.width) + 2 * C } ?? 0)
+        }
         let mlp = (experts ?? (c.isGated ? 3 : 2) * F) + (c.hasPostNorms ? 4 : 2) * C
         let block = tokens * ((qkv + mlp) * stored + 8 * C)
         let blocks = recomputesBlocks ? min(L, 1) * block + L * tokens * C * 4 : L * block

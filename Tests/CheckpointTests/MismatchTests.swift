@@ -70,6 +70,10 @@ import Tokenize
         #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
         #expect(try message { $0["experts"] = 1 }.contains("configuration/experts: expected a whole number from 2 to 1024, found 1"))
         #expect(try message { $0["active_experts"] = 5 }.contains("configuration/active_experts: expected a whole number from 1 to 4"))
+        configuration.experts?.shared = .init(width: 12, hasGate: true)
+        #expect(try message { $0["shared_expert_gate"] = 2 }.contains("shared_expert_gate: expected a whole number from 0 to 1"))
+        #expect(try message { $0["shared_expert_width"] = 0 }.contains("shared_expert_width: expected a whole number from 1 to"))
+        #expect(try message { $0["shared_expert_gate"] = nil }.contains("shared_expert_gate"))
         #expect(try message { $0["expert_balance"] = .number(-1) }.contains("configuration/expert_balance: expected a number from 0"))
         #expect(
             try message {
@@ -144,6 +148,7 @@ import Tokenize
         configuration.experts?.balance = 0.125
         #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
         configuration.experts?.normalizesWeights = false
+        configuration.experts?.shared = .init(width: 12, hasGate: false)
         configuration.rotary.width = 0
         #expect(try GPTConfiguration(configuration.values, path: "a.h5") == configuration)
         // What is as in GPT-2 is not written.

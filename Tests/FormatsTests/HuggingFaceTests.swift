@@ -200,7 +200,7 @@ import Formats
         (
             "\"model_type\": \"gpt2\"", "\"model_type\": \"opt\"",
             "model_type: expected one of gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3_text, gpt_neox, granite, olmo2, smollm3, phi3, "
-            + "stablelm, mixtral, qwen3_moe, olmoe, granitemoe, gpt_oss, found 'opt'."
+            + "stablelm, mixtral, qwen2_moe, qwen3_moe, olmoe, granitemoe, granitemoeshared, gpt_oss, found 'opt'."
         ),
         ("\"n_layer\": 2", "\"n_layer\": 3", "tensor 'transformer.h.2.ln_1.weight': expected a tensor [20], found nothing."),
         ("\"n_layer\": 2", "\"n_layer\": 1", "expected no such tensor in this GPT-2, found F32"),

@@ -179,7 +179,7 @@ import Formats
         #expect(
             try refusal { $0.set("general.architecture", File.text("mamba")) }
                 == "a.gguf: general.architecture: expected one of gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptneox, granite, olmo2, "
-                + "smollm3, phi3, stablelm, qwen3moe, olmoe, granitemoe, gpt-oss, found mamba.")
+                + "smollm3, phi3, stablelm, qwen2moe, qwen3moe, olmoe, granitemoe, gpt-oss, found mamba.")
         for (key, wrong, expected) in [
             ("context_length", 4, "position_embd.weight: expected a tensor [4, 2], found F32 [3, 2]"),
             ("embedding_length", 0, "from 1 to 1048576, found 0"),

@@ -99,7 +99,7 @@ import Formats
     func `adapters of parts of qkv, the head and the embedding read back unchanged`(family: SampleFamily, isTied: Bool) throws {
         var configuration = try family.checkpoint().configuration
         configuration.isTied = isTied
-        let names = ["q", "v", configuration.experts == nil ? "up" : "output", "head", "embedding"]
+        let names = ["q", "v", GPT.loraTargets(of: configuration).contains("up") ? "up" : "output", "head", "embedding"]
         let shape = LoRAConfiguration(rank: 2, alpha: 3, names: names, of: configuration)
         let (base, adapter) = try adapter(family, shape, isTied: isTied)
         // GPT-2 and GPT-NeoX have queries, keys and values in one module.

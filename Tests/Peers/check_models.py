@@ -97,6 +97,7 @@ NOT_IN_LLAMA = {
     "qwen2-sliding": "sliding window",
     "gemma2-uncapped": "attention scores",
     "gemma3-scaled": "attention scores",
+    "qwen2-moe-normalized": "divided by their sum",
     "qwen3-moe-shares": "divided by their sum",
 }
 

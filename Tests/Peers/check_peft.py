@@ -36,7 +36,7 @@ LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_p
 # The embedding and the head, and a layer of a block.
 VOCABULARY = {"gpt2": ["wte", "lm_head", "attn.c_proj"], "gpt_neox": ["embed_in", "lm_head", "dense"], "phi3": ["embed_tokens", "lm_head", "o_proj"]}
 LLAMA_VOCABULARY = ["embed_tokens", "lm_head", "v_proj"]
-NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "pythia", "phi3-short"]
+NAMES = ["gpt2", "llama", "llama-biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "pythia", "phi3-short", "qwen2-moe"]
 # Families with all kinds of adapters, and adapters that slm trained.
 COMPLETE = ["gpt2", "llama", "pythia"]
 # Families whose adapters are also compared with dropout of their inputs.

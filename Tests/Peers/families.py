@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, GptOssConfig, GraniteConfig, GraniteMoeConfig, LlamaConfig, MistralConfig,
-                          MixtralConfig, Mxfp4Config, Olmo2Config, OlmoeConfig, Phi3Config, Qwen2Config, Qwen3Config, Qwen3MoeConfig, SmolLM3Config, StableLmConfig)
+from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GPTNeoXConfig, GptOssConfig, GraniteConfig, GraniteMoeConfig, GraniteMoeSharedConfig, LlamaConfig, MistralConfig,
+                          MixtralConfig, Mxfp4Config, Olmo2Config, OlmoeConfig, Phi3Config, Qwen2Config, Qwen2MoeConfig, Qwen3Config, Qwen3MoeConfig, SmolLM3Config, StableLmConfig)
 
 SMALL = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=320, max_position_embeddings=256)
 LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
@@ -54,10 +54,13 @@ MODELS = {
     "stablelm-biases": StableLmConfig(**SMALL, use_qkv_bias=True, tie_word_embeddings=True, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5)),
     "mixtral": MixtralConfig(**SMALL, num_local_experts=4, **rope(1_000_000.0)),
     "mixtral-window": MixtralConfig(**SMALL, num_local_experts=4, sliding_window=24, **rope(1_000_000.0)),
+    "qwen2-moe": Qwen2MoeConfig(**SMALL, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, shared_expert_intermediate_size=64, **rope(1_000_000.0)),
+    "qwen2-moe-normalized": Qwen2MoeConfig(**SMALL, num_experts=8, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=96, norm_topk_prob=True, **rope(1_000_000.0)),
     "qwen3-moe": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, norm_topk_prob=True, **rope(1_000_000.0)),
     "qwen3-moe-shares": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False, **rope(1_000_000.0)),
     "olmoe": OlmoeConfig(**{**SMALL, "num_key_value_heads": 4}, num_experts=8, num_experts_per_tok=3, **rope()),
     "granite-moe": GraniteMoeConfig(**SMALL, **GRANITE, num_local_experts=5, num_experts_per_tok=2, **rope()),
+    "granite-moe-shared": GraniteMoeSharedConfig(**SMALL, **GRANITE, num_local_experts=5, num_experts_per_tok=2, shared_intermediate_size=64, **rope()),
     "gpt-oss": GptOssConfig(**SMALL, head_dim=32, num_local_experts=8, num_experts_per_tok=3, sliding_window=24, **rope(150_000.0, **{**YARN, "truncate": False})),
     "gpt-oss-unscaled": GptOssConfig(**{**SMALL, "num_hidden_layers": 4}, head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=24, **rope(150_000.0)),
     "gpt-neox-in-sequence": GPTNeoXConfig(**GPT_NEOX, use_parallel_residual=False, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=1.0)),

@@ -7,7 +7,7 @@ import Tokenize
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
     case gpt2, llama, llama3, mistral, qwen2, qwen3, gemma2, gemma3, gptNeoX, granite, olmo2, smolLM3, phi3
-    case stableLM, mixtral, qwen3MoE, olmoe, graniteMoE, gptOSS
+    case stableLM, mixtral, qwen2MoE, qwen3MoE, olmoe, graniteMoE, graniteMoEShared, gptOSS
 
     /// The `model_type` of transformers.
     package var modelType: String {
@@ -17,8 +17,10 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .gptNeoX: "gpt_neox"
         case .smolLM3: "smollm3"
         case .stableLM: "stablelm"
+        case .qwen2MoE: "qwen2_moe"
         case .qwen3MoE: "qwen3_moe"
         case .graniteMoE: "granitemoe"
+        case .graniteMoEShared: "granitemoeshared"
         case .gptOSS: "gpt_oss"
         default: rawValue
         }
@@ -31,8 +33,9 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .gptNeoX: "gptneox"
         case .smolLM3: "smollm3"
         case .stableLM: "stablelm"
+        case .qwen2MoE: "qwen2moe"
         case .qwen3MoE: "qwen3moe"
-        case .graniteMoE: "granitemoe"
+        case .graniteMoE, .graniteMoEShared: "granitemoe"
         case .gptOSS: "gpt-oss"
         default: rawValue
         }
@@ -64,7 +67,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         case .mistral:
             c.layerAttention = [.sliding]
             c.slidingWindow = 8
-        case .granite, .graniteMoE:
+        case .granite, .graniteMoE, .graniteMoEShared:
             c.embeddingScale = 3
             c.residualScale = 0.25
             c.logitScale = 0.125
@@ -89,7 +92,7 @@ package enum SampleFamily: String, CaseIterable, Sendable {
             c.keyValueHeads = 4
             c.hasPreNorms = self == .olmoe
             c.hasPostNorms = self == .olmo2
-        case .qwen2: c.hasQKVBias = true
+        case .qwen2, .qwen2MoE: c.hasQKVBias = true
         case .stableLM:
             c.norm = .layer
             c.hasNormBias = true
@@ -114,9 +117,10 @@ package enum SampleFamily: String, CaseIterable, Sendable {
             c.rotary = .init(base: 1_000_000)
         default: break
         }
-        if [.mixtral, .qwen3MoE, .olmoe, .graniteMoE, .gptOSS].contains(self) {
+        if [.mixtral, .qwen2MoE, .qwen3MoE, .olmoe, .graniteMoE, .graniteMoEShared, .gptOSS].contains(self) {
             c.experts = Experts(count: 5, active: 2)
-            c.experts?.normalizesWeights = self != .olmoe
+            c.experts?.normalizesWeights = self != .olmoe && self != .qwen2MoE
+            if self == .qwen2MoE || self == .graniteMoEShared { c.experts?.shared = .init(width: 96, hasGate: self == .qwen2MoE) }
         }
         return c
     }

@@ -8,8 +8,22 @@ package struct Experts: Hashable, Sendable {
     package var active: Int
     /// Whether the weights of a token's experts, their probabilities, are divided by their sum.
     package var normalizesWeights = true
+    /// An MLP that processes every token besides the chosen experts.
+    package var shared: SharedExpert?
     /// The factor of the load-balancing loss in training: see ``Tape/route(_:to:)``.
     package var balance: Float = 0.01
+    package struct SharedExpert: Hashable, Sendable {
+        /// Its channels.
+        package var width: Int
+        /// Whether a sigmoid of a score of the token multiplies its result, as in Qwen2 MoE.
+        package var hasGate: Bool
+
+        package init(width: Int, hasGate: Bool) {
+            self.width = width
+            self.hasGate = hasGate
+        }
+    }
+
     /// The numbers of experts that files may contain.
     package static let possibleCounts = 2...1_024
 

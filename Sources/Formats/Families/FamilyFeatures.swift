@@ -20,6 +20,11 @@ struct FamilyFeatures {
         case never, sometimes, always
     }
 
+    /// Whether a mixture has a shared expert: none, one with a gate, or one without, which some models lack.
+    enum SharedExperts {
+        case none, gated, plain
+    }
+
     /// The name in messages.
     let name: String
     var positions = GPTConfiguration.Positions.rotary
@@ -33,6 +38,7 @@ struct FamilyFeatures {
     var hasExpertBiases = false
     /// Whether the weights of a token's experts sum to 1: true, false, or both.
     var normalizesExpertWeights = [true]
+    var sharedExperts = SharedExperts.none
     /// Whether the heads of keys may be fewer than those of queries, and heads may have a width other than C / H.
     var hasOwnHeads = true
     /// The biases that its files have or can have. A model with fewer is stored with zeros.
@@ -110,6 +116,12 @@ struct FamilyFeatures {
             normalizesExpertWeights.contains(experts.normalizesWeights),
             "the weights of a token's experts are\(experts.normalizesWeights ? "" : " not") divided by their sum, unlike \(name)'s")
         check(c.hasBias == hasExpertBiases, "its experts have \(c.hasBias ? "" : "no ")biases, unlike \(name)'s")
+        let canBeShared = switch (sharedExperts, experts.shared?.hasGate) {
+        case (.none, nil), (.gated, true?), (.plain, nil), (.plain, false?): true
+        default: false
+        }
+        let own = experts.shared.map { "a shared expert with\($0.hasGate ? "" : "out") a gate" } ?? "no shared expert"
+        check(canBeShared, "it has \(own), unlike \(name)")
     }
 
     private func slidingDifferences(_ c: GPTConfiguration) -> [String] {
@@ -184,6 +196,10 @@ struct FamilyFeatures {
     static let qwen3MoE = FamilyFeatures(
         name: "Qwen3 MoE", qkNorm: .scaled, mixtures: .always, normalizesExpertWeights: [true, false], sliding: .some
     )
+    static let qwen2MoE = FamilyFeatures(
+        name: "Qwen2 MoE", mixtures: .always, normalizesExpertWeights: [true, false], sharedExperts: .gated, biases: [.queriesKeysValues],
+        sliding: .some
+    )
     static let mixtral = FamilyFeatures(name: "Mixtral", mixtures: .always, sliding: .allOrNone)
     static let olmo2 = FamilyFeatures(name: "OLMo 2", qkNorm: .wholeRows, hasPreNorms: false, hasPostNorms: true)
     static let olmoe = FamilyFeatures(
@@ -191,6 +207,9 @@ struct FamilyFeatures {
     )
     static let granite = FamilyFeatures(name: "Granite", biases: [.none, .all], hasAttentionScale: true, hasMultipliers: true)
     static let graniteMoE = FamilyFeatures(name: "Granite MoE", mixtures: .always, hasAttentionScale: true, hasMultipliers: true)
+    static let graniteMoEShared = FamilyFeatures(
+        name: "Granite MoE", mixtures: .always, sharedExperts: .plain, hasAttentionScale: true, hasMultipliers: true
+    )
     static let gptOSS = FamilyFeatures(
         name: "gpt-oss", mixtures: .always, hasExpertBiases: true, biases: [.all], sliding: .some, scalings: ["yarn"],
         hasAttentionSinks: true

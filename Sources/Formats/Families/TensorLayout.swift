@@ -32,13 +32,15 @@ struct TensorLayout {
         of parameter: Parameter, _ names: TensorNames, _ rows: QueryKeyRows, experts: Int
     ) -> [TensorPart] {
         let tensors = names.names(of: parameter.name), shape = parameter.shape.sizes
-        let part = parameter.name.split(separator: ".").dropLast().last ?? "", isWeight = parameter.name.hasSuffix(".weight")
-        let isNorm = part.contains("norm"), isLinear = isWeight && !isNorm && parameter.name.hasPrefix("layer")
+        let isWeight = parameter.name.hasSuffix(".weight")
+        let isVector = names.vectors.contains(parameter.name.split(separator: ".").dropFirst().dropLast().joined(separator: "."))
+        let isNorm = parameter.name.contains("norm"), isLinear = isWeight && !isNorm && parameter.name.hasPrefix("layer")
         let heights = tensors.count == 3 ? rows.heights : [Int](repeating: shape[0] / max(1, tensors.count), count: tensors.count)
         var parts: [TensorPart] = [], start = 0
         for (i, name) in tensors.enumerated() {
             var part = TensorPart(name: name, shape: [heights[i]] + shape.dropFirst(), rows: start..<start + heights[i])
-            if isNorm, shape.count == 2 { part.shape = [shape[1]] }          // a row of the queries' and keys' weights
+            // A row of the queries' and keys' weights, or the only row.
+            if isNorm && shape.count == 2 || isVector { part.shape = [shape[1]] }
             if parameter.name.contains(".qkv.") {
                 part.order = tensors.count == 1 ? rows.all : i == 0 ? rows.queries : i == 1 ? rows.keys : nil
             }

@@ -24,6 +24,7 @@ struct TensorNames {
     /// One tensor, or several that slm stores as one parameter: queries, keys and values; gates and values.
     ///
     /// `expert.up` and `expert.down` are those of an expert: # is its number. Without #, one tensor has the matrices of all experts.
+    /// `shared.up` and `shared.down` are those of a shared expert, `shared.router` its gate.
     var layer: [String: [String]]
     /// The linear layers that are stored as [in, out]; slm's are [out, in].
     enum Transposed {
@@ -36,6 +37,8 @@ struct TensorNames {
     var alternatesGates = false
     /// The parts whose tensors have the name of the part, with `_bias` for a bias, instead of a name with `.weight` or `.bias` at the end.
     var bareParts: Set<String> = []
+    /// The parts whose matrices have one row, and whose tensors have one dimension.
+    var vectors: Set<String> = []
     var rotaryOrder = RotaryOrder.halves
     /// Whether the rows of queries, keys and values alternate head by head.
     var alternatesHeads = false
@@ -62,7 +65,8 @@ struct TensorNames {
             return model[parts[0]].map { ["\(prefix)\($0).\(kind)"] } ?? []
         }
         let number = parts[0].dropFirst("layer".count), expert = Self.expert(of: parameter)
-        let part = expert == nil ? parts[1] : "expert.\(parts[2])", names = layer[part] ?? []
+        let part = expert != nil ? "expert.\(parts[2])" : parts.dropFirst().dropLast().joined(separator: ".")
+        let names = layer[part] ?? []
         let end = !bareParts.contains(part) ? ".\(kind)" : kind == "weight" ? "" : "_\(kind)"
         return names.map { name in
             let name = expert.map { name.replacing("#", with: "\($0)") } ?? name

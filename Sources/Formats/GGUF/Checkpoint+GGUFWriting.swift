@@ -180,6 +180,7 @@ extension GGUFHeader {
             for (key, value) in [
                 ("expert_count", experts.count), ("expert_used_count", experts.active), ("expert_feed_forward_length", c.hiddenWidth),
             ] { add("\(prefix).\(key)", UInt32(value)) }
+            if let shared = experts.shared { add("\(prefix).expert_shared_feed_forward_length", UInt32(shared.width)) }
         }
         if architecture.features.hasMultipliers {
             for (key, factor) in [

@@ -5,7 +5,7 @@ import Model
 /// The architectures of llama.cpp that slm shares, by their name in `general.architecture`.
 enum GGUFArchitecture: String, ModelFamily {
     case gpt2, llama, qwen2, qwen3, gemma2, gemma3, gptNeoX = "gptneox", granite, olmo2, smolLM3 = "smollm3", phi3
-    case stableLM = "stablelm", qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt-oss"
+    case stableLM = "stablelm", qwen2MoE = "qwen2moe", qwen3MoE = "qwen3moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt-oss"
 
     /// What llama.cpp computes, which is less than transformers does.
     var features: FamilyFeatures {
@@ -23,16 +23,17 @@ enum GGUFArchitecture: String, ModelFamily {
         case .smolLM3: features = .smolLM3
         case .phi3: features = .phi3
         case .stableLM: features = .stableLM
+        case .qwen2MoE: features = .qwen2MoE
         case .qwen3MoE: features = .qwen3MoE
         case .olmoe: features = .olmoe
-        case .graniteMoE: features = .graniteMoE
+        case .graniteMoE: features = .graniteMoEShared
         case .gptOSS: features = .gptOSS
         }
         switch self {
         // A Llama with experts is Mixtral.
         case .llama: features.mixtures = .sometimes
         case .qwen3MoE: features.normalizesExpertWeights = [true]
-        case .olmoe: features.normalizesExpertWeights = [false]
+        case .qwen2MoE, .olmoe: features.normalizesExpertWeights = [false]
         default: break
         }
         switch self {
@@ -73,6 +74,12 @@ enum GGUFArchitecture: String, ModelFamily {
             names.layer["expert.up"] = ["ffn_gate_exps", "ffn_up_exps"]
             names.layer["expert.down"] = ["ffn_down_exps"]
         }
+        if features.sharedExperts != .none {
+            names.layer["shared.up"] = ["ffn_gate_shexp", "ffn_up_shexp"]
+            names.layer["shared.down"] = ["ffn_down_shexp"]
+            names.layer["shared.router"] = ["ffn_gate_inp_shexp"]
+            names.vectors = ["shared.router"]
+        }
         if features.hasPostNorms { (names.layer["postnorm1"], names.layer["postnorm2"]) = (["post_attention_norm"], ["post_ffw_norm"]) }
         if self == .gptOSS { (names.layer["sinks"], names.layer["norm2"]) = (["attn_sinks"], ["post_attention_norm"]) }
         if !features.isGated || self == .phi3 { (names.layer["qkv"], names.layer["up"]) = (["attn_qkv"], ["ffn_up"]) }
@@ -89,7 +96,7 @@ enum GGUFArchitecture: String, ModelFamily {
         var reasons = features.differences(from: configuration)
         let c = configuration
         if c.layers == 0 { reasons.append("it has no layers") }
-        if self == .qwen2 || self == .stableLM, let reason = features.reasonOfWideHeads(c) { reasons.append(reason) }
+        if [.qwen2, .qwen2MoE, .stableLM].contains(self), let reason = features.reasonOfWideHeads(c) { reasons.append(reason) }
         // Of gpt-oss, too, which is trained without rounding: the difference is small.
         if self != .gptOSS, case .yarn(_, _, _, _, _, truncates: false) = c.rotary.scaling {
             reasons.append("llama.cpp rounds the range of its YaRN scaling")

@@ -111,6 +111,12 @@ extension GPTConfiguration {
         }
         var experts = Experts(count: count, active: try file.integer("\(prefix).expert_used_count", 1...count))
         experts.normalizesWeights = features.normalizesExpertWeights[0]
+        let shared = "\(prefix).expert_shared_feed_forward_length", isGated = features.sharedExperts == .gated
+        if isGated || features.sharedExperts == .plain && file.metadata[shared] != nil {
+            // Without the key, llama.cpp takes the width of an MLP.
+            let width = file.metadata[shared] == nil ? hiddenWidth : try file.integer(shared, (isGated ? 1 : 0)...4_194_304)
+            if width > 0 { experts.shared = .init(width: width, hasGate: isGated) }
+        }
         self.experts = experts
         let width = "\(prefix).expert_feed_forward_length"
         if file.metadata[width] != nil { hiddenWidth = try file.integer(width, 1...4_194_304) }

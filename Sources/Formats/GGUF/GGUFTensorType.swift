@@ -77,7 +77,7 @@ package enum GGUFFormat: String, Sendable, CaseIterable {
         case "attn_v" where self == .iq4_xs, "attn_qkv" where self == .iq4_xs:
             return model.heads >= 4 * model.keyValueHeads ? .q5_K : own
         case "attn_qkv": return self == .q4_k_m ? .q5_K : .q6_K
-        case "attn_v", "ffn_down", "ffn_down_exps":
+        case "attn_v", "ffn_down", "ffn_down_exps", "ffn_down_shexp":
             if self == .iq4_xs { return layer < layers / 8 && !isCalibrated ? .q5_K : own }
             return usesMoreBits ? .q6_K : own
         default: return own

@@ -62,7 +62,7 @@ extension GPTConfiguration {
         object["head_dim"] = headWidth
         object[family.isGemma ? "hidden_activation" : "hidden_act"] = activationName
         object[norm == .rms ? "rms_norm_eps" : "layer_norm_eps"] = shortest(normEpsilon)
-        if ![.mistral, .mixtral, .stableLM].contains(family) { object["attention_bias"] = family == .qwen2 || hasBias }
+        if ![.mistral, .mixtral, .stableLM].contains(family) { object["attention_bias"] = hasQKVBias || hasBias }
         if family.features.biases.contains(.all), family != .gptOSS { object["mlp_bias"] = hasBias }
         if let experts { write(experts, family, to: &object) }
         if family.features.hasMultipliers {
@@ -121,12 +121,13 @@ extension GPTConfiguration {
 
     private func write(_ experts: Experts, _ family: HuggingFaceFamily, to object: inout JSONWriter) {
         // transformers 5 calls it num_local_experts in all families; versions before do in these.
-        let isLocal = [.mixtral, .graniteMoE, .gptOSS].contains(family)
+        let isLocal = [.mixtral, .graniteMoE, .graniteMoEShared, .gptOSS].contains(family)
         object[isLocal ? "num_local_experts" : "num_experts"] = experts.count
         object["num_experts_per_tok"] = experts.active
         object["router_aux_loss_coef"] = shortest(experts.balance)
         if family.features.normalizesExpertWeights.count > 1 { object["norm_topk_prob"] = experts.normalizesWeights }
-        if family == .qwen3MoE { object["moe_intermediate_size"] = hiddenWidth }
+        if [.qwen2MoE, .qwen3MoE].contains(family) { object["moe_intermediate_size"] = hiddenWidth }
+        if let shared = experts.shared { object[shared.hasGate ? "shared_expert_intermediate_size" : "shared_intermediate_size"] = shared.width }
     }
 
     private func write(_ kinds: [LayerAttention], to object: inout JSONWriter) {

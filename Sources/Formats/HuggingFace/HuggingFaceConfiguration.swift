@@ -96,7 +96,7 @@ extension GPTConfiguration {
         activation = family == .gptOSS ? .clampedSiLU
             : try fields.activation(isGemma ? "hidden_activation" : "hidden_act", else: isGemma ? "gelu_pytorch_tanh" : "silu")
         isTied = try fields.boolean("tie_word_embeddings", else: isGemma || family == .smolLM3)
-        hasQKVBias = family == .qwen2
+        hasQKVBias = family.features.biases == [.queriesKeysValues]
         hasBias = false
         hasNormBias = family.features.hasNormBias
         if family == .gptOSS {
@@ -108,8 +108,10 @@ extension GPTConfiguration {
         } else if family.features.biases.contains(.all) {
             let hasMLPBias = try fields.boolean("mlp_bias", else: false)
             hasBias = try fields.boolean("attention_bias", else: false) || hasMLPBias
-        } else if family != .qwen2 {
+        } else if family.features.biases.contains(.none) {
             try fields.require("attention_bias", false)
+        } else {
+            try fields.require("qkv_bias", true)
         }
         qkNorm = family.features.qkNorm
         guard qkNorm != .wholeRows || keyValueHeads == heads else {
@@ -144,6 +146,7 @@ extension GPTConfiguration {
 
     private mutating func readExperts(_ family: HuggingFaceFamily, _ fields: HuggingFaceFields) throws(CheckpointError) {
         let usual: (count: Int, active: Int) = switch family {
+        case .qwen2MoE: (60, 4)
         case .qwen3MoE: (128, 8)
         case .olmoe: (64, 8)
         case .gptOSS: (128, 4)
@@ -160,9 +163,15 @@ extension GPTConfiguration {
             experts.normalizesWeights = try fields.boolean("norm_topk_prob", else: false)
         }
         experts.balance = Float(try fields.number("router_aux_loss_coef", else: 0.001, 0...1_000))
+        let isQwen2 = family == .qwen2MoE, widths = isQwen2 ? 1...4_194_304 : 0...4_194_304
+        if family.features.sharedExperts != .none {
+            let key = isQwen2 ? "shared_expert_intermediate_size" : "shared_intermediate_size"
+            let width = try fields.integer(key, else: isQwen2 ? 5_632 : 0, widths)
+            if width > 0 { experts.shared = .init(width: width, hasGate: isQwen2) }
+        }
         self.experts = experts
-        if family == .qwen3MoE {
-            hiddenWidth = try fields.integer("moe_intermediate_size", else: 768, 1...4_194_304)
+        if isQwen2 || family == .qwen3MoE {
+            hiddenWidth = try fields.integer("moe_intermediate_size", else: isQwen2 ? 1_408 : 768, 1...4_194_304)
             let others = fields.root["mlp_only_layers"]?.elements?.map(\.integer) ?? []
             guard try fields.integer("decoder_sparse_step", else: 1, 1...1_024) == 1, others.isEmpty
             else { throw fields.file.mismatch("decoder_sparse_step", "1, and no mlp_only_layers: all layers have experts", "others") }
@@ -243,7 +252,7 @@ private struct HuggingFaceDefaults {
         case .llama: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
         case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
         case .qwen3: headWidth = 128
-        case .granite, .graniteMoE: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
+        case .granite, .graniteMoE, .graniteMoEShared: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
         case .olmo2: (vocabulary, hiddenWidth, context, epsilon) = (50_304, 11_008, 2_048, 1e-5)
         case .smolLM3:
             vocabulary = 128_256
@@ -269,6 +278,7 @@ private struct HuggingFaceDefaults {
             keyValueHeads = 8
             theta = 1e6
             epsilon = 1e-5
+        case .qwen2MoE: (width, hiddenWidth, layers, heads) = (2_048, 5_632, 24, 16)
         case .qwen3MoE: (width, hiddenWidth, layers, keyValueHeads) = (2_048, 6_144, 24, 4)
         case .olmoe:
             vocabulary = 50_304

@@ -4,7 +4,8 @@ import Model
 /// The families of models that transformers and slm share, by the `model_type` of their config.json.
 enum HuggingFaceFamily: String, ModelFamily {
     case gpt2, llama, mistral, qwen2, qwen3, gemma2, gemma3 = "gemma3_text", gptNeoX = "gpt_neox", granite, olmo2, smolLM3 = "smollm3", phi3
-    case stableLM = "stablelm", mixtral, qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe", gptOSS = "gpt_oss"
+    case stableLM = "stablelm", mixtral, qwen2MoE = "qwen2_moe", qwen3MoE = "qwen3_moe", olmoe, graniteMoE = "granitemoe"
+    case graniteMoEShared = "granitemoeshared", gptOSS = "gpt_oss"
 
     private var properties: (architecture: String, features: FamilyFeatures, names: TensorNames) {
         switch self {
@@ -22,9 +23,11 @@ enum HuggingFaceFamily: String, ModelFamily {
         case .phi3: ("Phi3ForCausalLM", .phi3, .phi3)
         case .stableLM: ("StableLmForCausalLM", .stableLM, .stableLM)
         case .mixtral: ("MixtralForCausalLM", .mixtral, .mixtral)
+        case .qwen2MoE: ("Qwen2MoeForCausalLM", .qwen2MoE, .qwen2MoE)
         case .qwen3MoE: ("Qwen3MoeForCausalLM", .qwen3MoE, .qwen3MoE)
         case .olmoe: ("OlmoeForCausalLM", .olmoe, .qwen3MoE)
         case .graniteMoE: ("GraniteMoeForCausalLM", .graniteMoE, .graniteMoE)
+        case .graniteMoEShared: ("GraniteMoeSharedForCausalLM", .graniteMoEShared, .graniteMoEShared)
         case .gptOSS: ("GptOssForCausalLM", .gptOSS, .gptOSS)
         }
     }
@@ -126,11 +129,27 @@ extension TensorNames {
         return names
     }()
 
+    static let qwen2MoE: TensorNames = {
+        var names = qwen3MoE
+        names.layer["qknorm"] = nil
+        names.layer["shared.up"] = ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"]
+        names.layer["shared.down"] = ["mlp.shared_expert.down_proj"]
+        names.layer["shared.router"] = ["mlp.shared_expert_gate"]
+        return names
+    }()
+
     static let graniteMoE: TensorNames = {
         var names = llama
         names.layer["router"] = ["block_sparse_moe.router.layer"]
         names.layer["expert.up"] = ["block_sparse_moe.input_linear"]
         names.layer["expert.down"] = ["block_sparse_moe.output_linear"]
+        return names
+    }()
+
+    static let graniteMoEShared: TensorNames = {
+        var names = graniteMoE
+        names.layer["shared.up"] = ["shared_mlp.input_linear"]
+        names.layer["shared.down"] = ["shared_mlp.output_linear"]
         return names
     }()
 

@@ -165,7 +165,7 @@ extension PEFT {
             }
             let counts = all.layers.flatMap(\.parts).reduce(into: [String: Int]()) { $0[$1.shortName, default: 0] += 1 }
             isInAllLayers = written.allSatisfy { $0.modules.count == counts[$0.name] }
-            shortNames = counts.keys.sorted()
+            shortNames = counts.keys.sorted() + all.frozenNames
         }
 
         /// The last part of a name, if it is that of no module that is not written.

@@ -34,6 +34,8 @@ struct PEFTModules {
     /// With the prefix and the name of the head that the adapter has.
     let names: TensorNames
     let layers: [Layer]
+    /// The names, in each layer, of modules that LoRA does not adapt.
+    let frozenNames: [String]
 
     /// - Parameters:
     ///   - hasPrefix: Whether the names are those of a model with its head: `model.layers`, not `layers`.
@@ -49,11 +51,13 @@ struct PEFTModules {
         // transformers 5 calls the head of GPT-NeoX like any other.
         if let head = names.model["head"], !isStored(head) { names.model["head"] = "lm_head" }
         self.names = names
+        frozenNames = ["expert.up", "expert.down"].flatMap { names.layer[$0] ?? [] }
         let blocks = TensorLayout(configuration, names).parameters.compactMap { parameter, parts -> Layer? in
             let layer = String(parameter.name.dropLast(".weight".count)), target = LoRAConfiguration.target(of: layer)
             let isWeight = parameter.name.hasSuffix(".weight") && parameter.name.hasPrefix("layer")
-            guard isWeight, GPT.loraTargets(of: configuration).contains(target) else { return nil }
-            let short = names.layer[target] ?? []
+            let isAdaptable = GPT.loraTargets(of: configuration).contains(target) && !layer.contains(".expert")
+            guard isWeight, isAdaptable else { return nil }
+            let short = names.layer[layer.split(separator: ".").dropFirst().joined(separator: ".")] ?? []
             return Layer(
                 name: layer, outputs: parameter.shape[0], inputs: parameter.shape[1],
                 parts: zip(parts, short).map { part, short in

@@ -328,6 +328,13 @@ package final class ModelRunner: Executor {
         return y
     }
 
+    package func multiply(_ x: Tensor, _ factors: Tensor) -> Tensor {
+        let (N, C) = x.shape.rows, y = empty(N, C)
+        processor.combine(
+            .multiply, shape: [1, 1, N, C], x.elements, strides: [0, 0, C, 1], factors.elements, strides: [0, 0, 1, 0], into: y.elements)
+        return y
+    }
+
     package func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor {
         guard let magnitude = layer.magnitude else { return u }
         let (N, O) = u.shape.rows

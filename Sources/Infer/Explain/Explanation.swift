@@ -155,6 +155,7 @@ private final class RecordingExecutor: Executor {
         tape.weightedSum(of: outputs, by: routing, shape)
     }
     func add(_ a: Tensor, _ b: Tensor) -> Tensor { tape.add(a, b) }
+    func multiply(_ x: Tensor, _ factors: Tensor) -> Tensor { tape.multiply(x, factors) }
     func scaleChannels(_ u: Tensor, of layer: LoRALayer, bias: Parameter?) -> Tensor { tape.scaleChannels(u, of: layer, bias: bias) }
     func scale(_ x: Tensor, by factor: Float) -> Tensor { tape.scale(x, by: factor) }
     func apply(_ f: UnaryFunction, to x: Tensor) -> Tensor { tape.apply(f, to: x) }

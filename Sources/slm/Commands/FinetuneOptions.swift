@@ -149,8 +149,9 @@ extension FinetuneOptions {
             let layers = known.joined(separator: ",")
             throw UsageError("slm finetune: --lora-targets: expected some of \(layers), found '\(unknown ?? "")'.")
         }
-        if configuration.experts != nil, names.contains(where: ["up", "down"].contains) {
-            throw UsageError("slm finetune: --lora-targets: LoRA does not adapt experts. Name some of qkv,q,k,v,output,head,embedding.")
+        if let experts = configuration.experts, experts.shared == nil, names.contains(where: ["up", "down"].contains) {
+            throw UsageError(
+                "slm finetune: --lora-targets: LoRA adapts no experts but a shared one. Name some of qkv,q,k,v,output,head,embedding.")
         }
         if names.contains("qkv"), let part = names.first(where: { ["q", "k", "v"].contains($0) }) {
             throw UsageError("slm finetune: --lora-targets: expected qkv or some of q,k,v, found both qkv and \(part).")
