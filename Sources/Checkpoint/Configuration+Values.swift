@@ -120,8 +120,8 @@ extension GPTConfiguration {
         experts.normalizesWeights = try fields.integer("expert_weights_normalized", 0...1) == 1
         experts.balance = Float(try fields.number("expert_balance", "a number from 0 to 1000") { (0...1_000).contains($0) })
         if fields.value("shared_expert_width") != nil {
-            experts.shared = .init(
-                width: try fields.integer("shared_expert_width", 1...4_194_304), hasGate: try fields.integer("shared_expert_gate", 0...1) == 1)
+            let width = try fields.integer("shared_expert_width", 1...4_194_304)
+            experts.shared = .init(width: width, hasGate: try fields.integer("shared_expert_gate", 0...1) == 1)
         }
         return experts
     }

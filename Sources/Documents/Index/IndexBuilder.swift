@@ -43,7 +43,8 @@ package struct IndexBuilder {
     ///   - progress: Receives how much of the files is read.
     ///   - willWrite: Receives the name of the file that becomes an index when it is complete. A program that is killed leaves it.
     package init(
-        reader: DocumentReader, embedder: TextEmbedder? = nil, mayBeEmpty: Bool = false, now: @escaping () -> Int = { UTCTime.nanosecondsNow },
+        reader: DocumentReader, embedder: TextEmbedder? = nil, mayBeEmpty: Bool = false,
+        now: @escaping () -> Int = { UTCTime.nanosecondsNow },
         progress: @escaping (_ bytes: Int, _ total: Int) -> Void = { _, _ in },
         willWrite: @escaping (_ part: String) -> Void = { _ in }
     ) {

@@ -127,7 +127,9 @@ extension GPTConfiguration {
         object["router_aux_loss_coef"] = shortest(experts.balance)
         if family.features.normalizesExpertWeights.count > 1 { object["norm_topk_prob"] = experts.normalizesWeights }
         if [.qwen2MoE, .qwen3MoE].contains(family) { object["moe_intermediate_size"] = hiddenWidth }
-        if let shared = experts.shared { object[shared.hasGate ? "shared_expert_intermediate_size" : "shared_intermediate_size"] = shared.width }
+        if let shared = experts.shared {
+            object[shared.hasGate ? "shared_expert_intermediate_size" : "shared_intermediate_size"] = shared.width
+        }
     }
 
     private func write(_ kinds: [LayerAttention], to object: inout JSONWriter) {
