@@ -159,6 +159,7 @@ import Testing
             (#"{"messages":[]}"#, "max_tokens"), (#"{"max_tokens":0,"messages":[]}"#, "max_tokens"), (#"{"max_tokens":1}"#, "messages"),
             (#"{"max_tokens":1,"messages":[]}"#, "messages"), (#"{"max_tokens":1,"messages":["x"]}"#, "messages[0].content"),
             (#"{"max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#, "messages[0].role"),
+            (#"{"max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"system","content":"x"}]}"#, "messages[1].role"),
             (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]}"#, "messages[0].content[0].type"),
             (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}"#, "messages[0].content[0].tool_use_id"),
             (#"{"max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f"}]}]}"#,

@@ -87,6 +87,15 @@ import Testing
         let run = try area.ask("GET", "runs/\(ids[0])").json()
         #expect(run["state"]?.string == "finished" && machine != nil && run["machine"]?.string == machine)
         #expect(try area.ask("GET", "runs/\(ids[1])").json()["state"]?.string == "queued")
+        // A run in progress on another machine is stopped at once if no server is there, and otherwise by that server.
+        for (server, state) in [("NULL", "stopped"), ("(SELECT id FROM servers)", "stopping")] {
+            try area.server.store.database.transaction(.write) { connection throws(StoreError) in
+                _ = try connection.execute("""
+                    UPDATE training_runs SET state = 'running', finished_at = NULL, server_id = \(server) WHERE name = 'second'
+                    """, [])
+            }
+            #expect(try area.ask("POST", "runs/\(ids[1])/stop", "{}").json()["state"]?.string == state)
+        }
     }
 
     @Test func `a run that waits is stopped before it starts, and never starts`() throws {

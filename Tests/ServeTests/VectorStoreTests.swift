@@ -132,6 +132,11 @@ import Testing
         let previous = try #require(try answer.json()["id"]?.string)
         let next = try ask("POST", "/v1/responses", #"{"input":"And now?","previous_response_id":"\#(previous)"}"#)
         #expect(next.status == 200 && backend.prompts.last?.last == "user: And now?", "\(next.text)")
+        // The result of a tool is no question.
+        let items = #"{"role":"user","content":"reset"},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"}"#
+            + #",{"type":"function_call_output","call_id":"1","output":"done"}"#
+        let continued = try ask("POST", "/v1/responses", #"{"input":[\#(items)],\#(tools)}"#).json()
+        #expect(continued["output"]?.elements.map { $0.map { $0["type"]?.string } } == ["message"], "\(continued)")
         let stream = try ask("POST", "/v1/responses", #"{"input":"reset","stream":true,\#(tools)}"#)
         let types = try stream.data.map { try JSONElement(parsing: $0)["type"]?.string ?? "" }
         #expect(types.prefix(7) == [

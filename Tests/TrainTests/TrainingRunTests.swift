@@ -206,6 +206,7 @@ import Train
         plan.clip = .infinity
         plan.warmup = 0
         let run = try run(plan, in: "diverges", dropout: 0)
+        #expect(run.trainer.clipping == .infinity)
         var skipped: [Int] = []
         #expect(try run.train { if case .skipped(let step) = $0 { skipped.append(step) } } == .diverged)
         let last = run.state.step - 1
