@@ -14,7 +14,7 @@ protocol Operation {
 ///     tape.backward(from: y)
 ///     tape.gradient(of: x)?.floats                  // [2, 4, 6]
 ///
-/// Each operation has a file in `Operations` with its forward pass, its shape rules and its derivative.
+/// Each operation, or small group of operations, has a file in `Operations` with forward pass, shape rules and derivative.
 /// Memory is freed as soon as nothing refers to it: a value that no derivative reads lives only as long as the variable that holds it.
 package final class Tape {
     package let processor: Processor

@@ -2,7 +2,7 @@ package import Autograd
 package import Kernels
 
 /// AdamW (Loshchilov & Hutter 2019), and on request ``Muon`` for the weights of linear layers. Weight decay applies to matrices only, not
-/// to norms and biases.
+/// to norms and biases. AdamW's formula is the kernel `adamw` (Kernels/C/bodies/elementwise.h).
 ///
 ///     let optimizer = Optimizer(for: parameters, on: processor)
 ///     tape.backward(from: loss)
