@@ -4,8 +4,8 @@
 
 Run it on an otherwise idle machine. Each simulated user sends the next question as soon as the answer is complete. Questions differ and have 16 words; answers have
 200 tokens. `slm bench generate` runs while the server is suspended. `slm export` writes llama.cpp's files from the same checkpoint; BF16, Q8_0 and Q4_0 are
-compared with slm's bf16, int8 and int4. Both servers have two threads and a slot for each user. (Build llama.cpp's with `cmake` and `ninja llama-server` in the
-sources that come with llama-cpp-python.)
+compared with slm's bf16, int8 and int4. Both servers have two threads and a slot for each user. Documentation/Performance/Method.md has the commands that build
+llama.cpp's.
 """
 import argparse
 import json
