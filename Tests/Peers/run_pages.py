@@ -12,7 +12,7 @@ variables TIME and STEPS; --quick sets them to 5s and 10, and takes 100 of the v
 import argparse, os, pathlib, shutil, signal, subprocess, tempfile, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = ["Start/Install", "Start/FirstModel", "Guides/YourChats", "Guides/TinyChat", "Guides/CollectAndFinetune", "Guides/TrainingArea", "Guides/GPT2", "Guides/SmallModels", "Guides/Distillation", "Guides/OpenAIClients", "Guides/Deploy", "Guides/Admin"]
+PAGES = ["Start/Install", "Start/FirstModel", "Guides/YourChats", "Guides/TinyChat", "Guides/CollectAndFinetune", "Guides/TrainingArea", "Guides/ImportAndExport", "Guides/SmallModels", "Guides/Distillation", "Guides/OpenAIClients", "Guides/Deploy", "Guides/Admin"]
 
 def blocks(page):
     """The ```sh blocks of a page: line number, commands, and the comment in the line before."""
