@@ -96,6 +96,7 @@ import Testing
             case "/api/admin/users/{id}/role": #"{"role":"user"}"#
             case "/api/documents/search", "/v1/vector_stores/{id}/search": #"{"query":"x"}"#
             case "/api/libraries", "/api/libraries/{id}": #"{"name":"x"}"#
+            case "/api/libraries/{id}/files/delete": #"{"files":["\#(file)"]}"#
             case "/v1/vector_stores/{id}/files": #"{"file_id":"file-\#(file)"}"#
             case "/v1/vector_stores/{id}/file_batches": #"{"file_ids":["file-\#(file)"]}"#
             case "/tokenize": #"{"text":"x"}"#

@@ -112,6 +112,17 @@ import Testing
         #expect(try fixture.ask("DELETE", "/api/libraries/\(fixture.id)/files/\(file)").status == 204)
         // At once, although the index still has it.
         #expect(try fixture.search("meter").isEmpty && fixture.ask("DELETE", "/api/libraries/\(fixture.id)/files/\(file)").status == 404)
+        // Many as one change.
+        let ids = try ["c.txt", "d.txt"].map { try #require(try fixture.upload($0, "The hose.").json()["id"]?.string) }
+        let path = "/api/libraries/\(fixture.id)/files/delete"
+        let deleted = try fixture.ask("POST", path, nil, #"{"files":["\#(ids[0])","\#(ids[1])","\#(file)"]}"#)
+        #expect(try deleted.status == 200 && deleted.json()["deleted"]?.integer == 2, "\(deleted.text)")
+        #expect(try fixture.files() == ["b.txt": "1"] && fixture.search("hose").isEmpty)
+        let tooMany = "[" + Array(repeating: "\"\(file)\"", count: 1_001).joined(separator: ",") + "]"
+        for files in ["[]", #"["x y"]"#, "[1]", "{}", "null", tooMany] {
+            let refused = try fixture.ask("POST", path, nil, #"{"files":\#(files)}"#)
+            #expect(refused.status == 422 && refused.error.field == "files", "\(files.prefix(20)): \(refused.text)")
+        }
         #expect(try fixture.ask("DELETE", "/api/libraries/\(fixture.id)").status == 204 && fixture.search("valve").isEmpty)
         let folder = fixture.server.folder("documents/\(fixture.id)")
         for _ in 0..<500 where FileManager.default.fileExists(atPath: folder) { usleep(20_000) }
@@ -192,7 +203,7 @@ import Testing
         #expect(seen["is_own"]?.boolean == false && seen["readers"] == nil && seen["owner"]?.string == "ada")
         for (method, path, body) in [
             ("PATCH", path, #"{"access":"private"}"#), ("DELETE", path, nil), ("DELETE", "\(path)/files/\(file)", nil),
-            ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"),
+            ("POST", "\(path)/files/delete", #"{"files":["\#(file)"]}"#), ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"),
         ] { #expect(try fixture.ask(method, path, bob, body).status == 404, "\(method) \(path)") }
         _ = try fixture.ask("PATCH", path, nil, #"{"access":"everyone"}"#)
         #expect(try readers() == ["ada", "bob", "eve", "guest"])
@@ -219,7 +230,7 @@ import Testing
         // A guest changes nothing, and has no libraries.
         for (method, path, body) in [
             ("PATCH", path, #"{"access":"private"}"#), ("DELETE", path, nil), ("DELETE", "\(path)/files/\(file)", nil),
-            ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"), ("POST", "/api/libraries", #"{"name":"x"}"#),
+            ("POST", "\(path)/files/delete", #"{"files":["\#(file)"]}"#), ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"), ("POST", "/api/libraries", #"{"name":"x"}"#),
         ] { #expect(try fixture.ask(method, path, [:], body).status == 401, "\(method) \(path)") }
     }
 

@@ -58,6 +58,12 @@ import Testing
         try store.removeFile(valve.id, from: library, of: ada, deletes: true)
         #expect(try store.upload(valve.id, of: ada) == valve && store.files(of: library).map(\.upload.id) == [new.id])
         #expect(throws: StoreError.notFound(.file)) { try store.removeFile(valve.id, from: library, of: ada, deletes: true) }
+        // Several at once: those that the library has.
+        let more = try ["a", "b", "c"].map { try store.addUpload($0, [1], of: ada, to: library).id }
+        #expect(try store.removeFiles([more[0], valve.id, more[2], more[0]], from: library, of: ada, deletes: true) == 2)
+        #expect(try store.files(of: library).map(\.upload.id) == [more[1], new.id])
+        #expect(throws: StoreError.notFound(.file)) { try store.upload(more[2], of: ada) }
+        #expect(throws: StoreError.self) { try store.removeFiles([more[1]], from: library, of: UserID(), deletes: true) }
         try store.deleteLibrary(other, of: ada, deletesFiles: false)
         #expect(try store.uploads(of: ada).map(\.id).contains(valve.id))
         try store.deleteLibrary(library, of: ada)

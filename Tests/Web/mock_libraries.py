@@ -171,6 +171,12 @@ class LibraryRoutes:
         del library["files"][self.file_of(library, file)["id"]]
         self.reply(204)
 
+    def delete_files(self, id):
+        library, ids = self.own_library(id), self.body.get("files")
+        if not isinstance(ids, list) or not 1 <= len(ids) <= 1_000:
+            self.fail(422, "invalid", "files: expected 1 to 1000 ids of files.", "files")
+        self.reply(200, {"deleted": sum(library["files"].pop(file, None) is not None for file in ids)})
+
     def download_file(self, id, file):
         found = self.file_of(self.library(id), file)
         self.send(200, found["content"], {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"})
@@ -197,6 +203,7 @@ ROUTES = [
     ("POST", r"/api/libraries", LibraryRoutes.create_library), ("GET", r"/api/libraries/(\w+)", LibraryRoutes.read_library),
     ("PATCH", r"/api/libraries/(\w+)", LibraryRoutes.change_library), ("DELETE", r"/api/libraries/(\w+)", LibraryRoutes.delete_library),
     ("POST", r"/api/libraries/(\w+)/files", LibraryRoutes.add_file),
+    ("POST", r"/api/libraries/(\w+)/files/delete", LibraryRoutes.delete_files),
     ("DELETE", r"/api/libraries/(\w+)/files/(\w+)", LibraryRoutes.delete_file),
     ("GET", r"/api/libraries/(\w+)/files/(\w+)", LibraryRoutes.download_file),
     ("GET", r"/api/libraries/(\w+)/files/(\w+)/passages", LibraryRoutes.list_passages),

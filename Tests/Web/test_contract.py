@@ -196,6 +196,9 @@ def check_libraries(ask, name):
     assert changed["name"] == "Pumps" and changed["access"] == "everyone"
     ask("POST", path + "/reindex", {}, one + "/reindex")
     assert ask("POST", f"{path}/files/{file['id']}/reindex", {}, any_file + "/reindex")["name"] == "notes/pump.md"
+    others = [ask("POST", f"{path}/files?name={name}", b"One.", one + "/files", expected=201)["id"] for name in ("a.md", "b.md")]
+    assert ask("POST", path + "/files/delete", {"files": []}, one + "/files/delete", expected=422)["error"]["field"] == "files"
+    assert ask("POST", path + "/files/delete", {"files": others}, one + "/files/delete") == {"deleted": 2}
     ask("DELETE", f"{path}/files/{file['id']}", template=any_file, expected=204)
     ask("DELETE", path, template=one, expected=204)
     ask("GET", path, template=one, expected=404)

@@ -286,6 +286,68 @@ def test_files_are_found(stage):
     assert rows(page)[0] == "scan.pdf 5 bytes · 1 passage" and page.is_hidden("[aria-label='Read scan.pdf again']")
 
 
+@scripted
+def test_several_files_are_deleted(stage):
+    """Boxes select files, ranges and folders; one request deletes them."""
+    page, name = open_account(stage)
+    files = {"a.md": "One.", "b.md": "Two.", "c.md": "Three.", "d.md": "Four.", "notes/e.md": "Five.", "notes/f.md": "Six.", "g/h.md": "Seven."}
+    stage.world.libraries.add(name, "Garden", files)
+    stage.world.libraries.add(name, "One file", {"a.md": "One."})
+    open_library(page, "One file")
+    assert page.is_hidden("text=Select files"), "one file needs no selection"
+    page.click("#documents-back")
+    page.click("role=button[name='Manage Garden']")
+    page.wait_for_selector("#library .library")
+    assert page.locator("#library .select:visible").count() == 0
+    selected = lambda: page.inner_text(".selection [role=status]")
+    page.click("text=Select files")
+    assert focused(page) == "Select a.md" and selected() == "0 files selected" and page.is_disabled(".selection .danger")
+    assert page.is_hidden("[aria-label='Delete a.md']") and page.is_hidden("[aria-label='Delete the folder notes']")
+    page.check("[aria-label='Select b.md']")
+    page.click("[aria-label='Select d.md']", modifiers=["Shift"])
+    assert selected() == "3 files selected · 15 bytes", selected()
+    page.uncheck("[aria-label='Select c.md']")
+    folder = "[aria-label='Select the files in notes']"
+    page.check("[aria-label='Select notes/e.md']")
+    assert page.evaluate("(box) => box.indeterminate && !box.checked", page.query_selector(folder)) and selected() == "3 files selected · 14 bytes"
+    page.click(folder)
+    assert page.is_checked("[aria-label='Select notes/f.md']") and selected() == "4 files selected · 18 bytes", selected()
+    check_axe(page, "selection")
+    requests = []
+    page.on("request", lambda request: "/files/delete" in request.url and requests.append(request.post_data_json["files"]))
+    delete(page, ".selection .danger", "Cancel")
+    assert selected().startswith("4 files") and requests == []
+    stage.world.faults.append(("POST", "/api/libraries/", {"status": 503}))
+    stage.allowed.append("503")
+    delete(page, ".selection .danger", "Delete 4 files")
+    page.wait_for_selector("#documents-status:not(:empty)")
+    assert len(requests) == 1 and len(names(only(stage, "Garden"))) == 7 and selected().startswith("4 files")
+    stage.world.faults.clear()
+    delete(page, ".selection .danger", "Delete 4 files")
+    status(page, "4 files deleted.")
+    assert names(only(stage, "Garden")) == ["a.md", "c.md", "g/h.md"] and len(requests) == 2 and len(requests[1]) == 4
+    assert page.locator("#library .select:visible").count() == 0 and focused(page) == "Select files"
+    # What another tab deletes is not selected any more.
+    page.click("text=Select files")
+    page.check("[aria-label='Select a.md']")
+    page.check("[aria-label='Select c.md']")
+    library = only(stage, "Garden")
+    library["files"] = {id: file for id, file in library["files"].items() if file["name"] != "a.md"}
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    eventually(lambda: selected() == "1 file selected · 6 bytes")
+    page.click(".selection >> text=Cancel")
+    assert page.locator("#library .select:visible").count() == 0 and page.is_visible("[aria-label='Delete c.md']")
+    # A library of someone else has nothing to select.
+    library["owner"], library["access"] = "bob", "everyone"
+    page.reload()
+    open_library(page)
+    assert page.locator("text=Select files").count() == 0 and page.locator("#library .select").count() == 0
+
+
+def only(stage, name):
+    return next(library for library in stage.world.libraries.libraries.values() if library["name"] == name)
+
+
 def drop(page, *paths):
     """Drags files and folders from the desktop onto the library, and drops them."""
     devtools, box = page.context.new_cdp_session(page), page.locator("#library").bounding_box()

@@ -20,6 +20,7 @@ struct LibraryService: Sendable {
         Route("DELETE", "/api/libraries/{id}", access: .account) { try $0.libraries.delete($1) },
         Route("POST", "/api/libraries/{id}/reindex", access: .account) { try $0.libraries.reread($1) },
         Route("POST", "/api/libraries/{id}/files", access: .account, body: .file) { try $0.libraries.addFile($1) },
+        Route("POST", "/api/libraries/{id}/files/delete", access: .account) { try $0.libraries.removeFiles($1) },
         Route("GET", "/api/libraries/{id}/files/{upload}", access: .accountOrGuest, limit: .checkedByHandler) {
             try $0.libraries.download($1)
         },
@@ -32,6 +33,7 @@ struct LibraryService: Sendable {
     static let maxFileBytes = 50_000_000
     private static let maxNameLength = 100
     private static let maxReaders = 1_000
+    private static let maxDeletedFiles = 1_000
 
     private var store: Store { documents.store }
 
@@ -125,6 +127,25 @@ struct LibraryService: Sendable {
         try store.removeFile(file, from: try context.id(of: "library"), of: try context.account, deletes: true)
         indexer?.wake()
         return .noContent
+    }
+
+    /// Deletes many files as one change.
+    private func removeFiles(_ context: RequestContext) throws -> Response {
+        let expected = "expected 1 to \(Self.maxDeletedFiles) ids of files."
+        guard let elements = try RequestFields(of: context.request, known: ["files"]).list("files") else {
+            throw APIError.invalid("files", expected)
+        }
+        var files: [UploadID] = []
+        for element in elements {
+            guard let file = element.string.flatMap({ UploadID($0) }), files.count < Self.maxDeletedFiles else {
+                throw APIError.invalid("files", expected)
+            }
+            files.append(file)
+        }
+        if files.isEmpty { throw APIError.invalid("files", expected) }
+        let count = try store.removeFiles(files, from: try context.id(of: "library"), of: try context.account, deletes: true)
+        indexer?.wake()
+        return Response.json { $0["deleted"] = count }
     }
 
     private func download(_ context: RequestContext) throws -> Response {

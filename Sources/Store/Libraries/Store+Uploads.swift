@@ -164,11 +164,21 @@ extension Store {
 
     /// - Parameter deletes: Whether the file itself is deleted, unless another library has it.
     package func removeFile(_ id: UploadID, from library: LibraryID, of owner: UserID, deletes: Bool) throws(StoreError) {
-        let isFound = try database.transaction(.write) { connection throws(StoreError) in
+        if try removeFiles([id], from: library, of: owner, deletes: deletes) == 0 { throw .notFound(.file) }
+    }
+
+    /// Removes those of the files that the library has.
+    ///
+    /// - Returns: How many these are.
+    package func removeFiles(
+        _ ids: [UploadID], from library: LibraryID, of owner: UserID, deletes: Bool
+    ) throws(StoreError) -> Int {
+        try database.transaction(.write) { connection throws(StoreError) in
             try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
-            return try Self.remove(id, from: library, deletes: deletes, on: connection)
+            var count = 0
+            for id in ids { if try Self.remove(id, from: library, deletes: deletes, on: connection) { count += 1 } }
+            return count
         }
-        if !isFound { throw .notFound(.file) }
     }
 
     private static func insert(

@@ -63,9 +63,14 @@ function folderRow(view, path, isOpen) {
   const summary = el("summary", {}, el("span", { dir: "auto" }, visible(path)), " ", facts);
   const remove = iconButton(`Delete the folder ${visible(path)}`, "trash", () => view.deleteFolder(path), { class: "icon-button delete" });
   const details = el("details", { open: isOpen }, summary, rows.host);
-  const element = el("li", { class: "folder" }, details, view.library.is_own && remove);
+  /** @type {LibraryFile[]} */
+  let shown = [];
+  const select = view.library.is_own ? view.selection.folderBox(path, () => shown) : null;
+  const element = el("li", { class: "folder" }, select?.box, details, view.library.is_own && remove);
   const update = (/** @type {Folder} */ { files, isFiltered = false }) => {
+    shown = files;
     rows.show(files);
+    select?.update();
     // The button deletes all files of the folder.
     remove.hidden = isFiltered;
     if (isFiltered) details.open = true;

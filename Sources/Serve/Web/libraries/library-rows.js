@@ -29,9 +29,11 @@ export function fileRow(view, id, isInFolder = false) {
     // A button that is hidden has lost the focus.
     if (again.hidden && [again, document.body].includes(document.activeElement)) remove.focus();
   });
-  const element = el("li", {}, el("div", {}, name, state), library.is_own && again, download, library.is_own && remove);
+  const select = library.is_own ? view.selection.box(id) : null;
+  const element = el("li", {}, select?.box, el("div", {}, name, state), library.is_own && again, download, library.is_own && remove);
   let shown = "";
   const update = (/** @type {LibraryFile} */ found) => {
+    select?.update(found);
     if (shown === JSON.stringify(found)) return;
     shown = JSON.stringify(found);
     file = found;

@@ -11,6 +11,7 @@ import { FileFilter } from "./file-filter.js";
 import { FEW, folderList, folderOf } from "./folder-rows.js";
 import { uploadRow } from "./library-rows.js";
 import { accessText, settingsForm } from "./library-settings.js";
+import { FileSelection } from "./selection.js";
 import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
 
 /**
@@ -33,6 +34,8 @@ import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
  * @property {LibraryFile[]} files sorted by name
  */
 
+// What the server deletes in one request.
+const AT_ONCE = 1000;
 
 /** A library in the dialog of documents: its files, and for the owner, uploads and settings. */
 export class LibraryView {
@@ -57,6 +60,7 @@ export class LibraryView {
     this.facts = el("p", { class: "help", dir: "auto" });
     this.space = el("div", { class: "space" });
     this.nothing = el("p", { class: "help" }, "No files yet. Text, Markdown, PDF, DOCX, EPUB, HTML, tables and source code can be read.");
+    this.selection = new FileSelection(this);
     this.files = folderList(this);
     /** Of a library that has had many files. @type {FileFilter | null} */
     this.filter = null;
@@ -73,7 +77,7 @@ export class LibraryView {
     this.lists = el("div", {}, this.nothing, this.added.host, ...this.files.hosts);
     this.settings = library.is_own ? settingsForm(this) : null;
     this.element = el("div", { class: "library" }, el("div", { class: "library-head" }, this.facts, mayUpload && this.space),
-      mayUpload && this.#tools(), this.settings?.element, this.filterPlace, this.lists);
+      mayUpload && this.#tools(), this.settings?.element, this.filterPlace, library.is_own && this.selection.element, this.lists);
     this.show();
     this.#poll();
   }
@@ -97,6 +101,7 @@ export class LibraryView {
   #showFiles() {
     const { files, id } = this.library, hadFocus = this.lists.contains(document.activeElement);
     this.byID = new Map(files.map((file) => [file.id, file]));
+    this.selection.show();
     // Without those that were added and deleted again, and of those that were added twice only the last.
     const uploads = this.uploads.of(id).filter(({ stored }) => !stored || this.byID.has(stored));
     const added = new Map(uploads.map((upload) => [upload.stored || upload.key, upload]));
@@ -111,6 +116,9 @@ export class LibraryView {
     this.left.textContent = `${count(left, "file")} left`;
     if (hadFocus && document.activeElement === document.body) this.#focusTools();
   }
+
+  /** Shows which files are selected. */
+  showSelection() { this.#showFiles(); }
 
   /** The files that the filter lets through. @param {LibraryFile[]} files @returns {(LibraryFile | undefined)[]} */
   #found(files) {
@@ -190,9 +198,16 @@ export class LibraryView {
     const name = this.library.files.find((file) => file.id === id)?.name;
     const text = "This deletes the file from the server and cannot be undone.";
     if (!await confirmed(`Delete ${visible(name ?? "the file")}?`, [text], "Delete file", true)) return;
-    if (!await this.#remove(id)) return;
-    this.dialog.say(`${name} was deleted.`);
-    await this.#updateSpace();
+    if (await this.#remove([id])) this.dialog.say(`${name} was deleted.`);
+  }
+
+  /** Deletes files, after a question. Returns whether that was done. @param {string[]} ids */
+  async deleteFiles(ids) {
+    const what = count(ids.length, "file");
+    const text = `This deletes ${what} from the server and cannot be undone.`;
+    if (!await confirmed(`Delete ${what}?`, [text], `Delete ${what}`, true) || !await this.#remove(ids)) return false;
+    this.dialog.say(`${what} deleted.`);
+    return true;
   }
 
   /** Deletes the files of a folder, after a question. @param {string} path */
@@ -200,31 +215,27 @@ export class LibraryView {
     const files = this.library.files.filter((file) => folderOf(file) === path);
     const text = `This deletes ${count(files.length, "file")} from the server and cannot be undone.`;
     if (!await confirmed(`Delete the folder ${visible(path)}?`, [text], "Delete folder", true)) return;
-    let left = files.length;
-    for (const { id } of files) {
-      if (this.#closing.signal.aborted || !await this.#remove(id)) break;
-      left -= 1;
-    }
-    if (left === 0) this.dialog.say(`${path} was deleted.`);
-    if (left < files.length) await this.#updateSpace();
+    if (await this.#remove(files.map(({ id }) => id))) this.dialog.say(`${path} was deleted.`);
   }
 
-  /** Deletes a file. Returns whether that worked. @param {string} id */
-  async #remove(id) {
-    const isDeleted = await this.dialog.attempt(() => this.api.request("DELETE", filePath(this.library.id, id)));
+  /** Deletes files. Returns whether that worked. @param {string[]} ids */
+  async #remove(ids) {
+    const isDeleted = await this.dialog.attempt(async () => {
+      for (let i = 0; i < ids.length; i += AT_ONCE) {
+        await this.api.request("POST", this.path + "/files/delete", { files: ids.slice(i, i + AT_ONCE) });
+      }
+    });
     if (!isDeleted) return false;
     this.dialog.announce();
     // The next button that deletes a file, for the keyboard.
     const buttons = [...this.lists.querySelectorAll(".delete")], place = buttons.findIndex((button) => button === document.activeElement);
     this.#changes += 1;
-    this.show({ files: this.library.files.filter((file) => file.id !== id) });
+    const isGone = new Set(ids);
+    this.show({ files: this.library.files.filter(({ id }) => !isGone.has(id)) });
     if (place >= 0) (buttons[place + 1] ?? buttons[place - 1])?.focus();
-    return true;
-  }
-
-  async #updateSpace() {
     await loadDocuments(this.page);
     this.#showSpace();
+    return true;
   }
 
   /** The buttons that add files, and the events of files that are dropped on the page. */
