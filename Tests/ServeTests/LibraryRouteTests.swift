@@ -107,6 +107,9 @@ import Testing
         #expect(try fixture.files().count == 2 && fixture.search("gauge").count == 1)
         try fixture.upload("a.txt", "The new meter.")
         #expect(try fixture.files() == ["a.txt": "1", "b.txt": "1"] && fixture.search("gauge").isEmpty)
+        // The same bytes are not read again.
+        let same = try fixture.upload("b.txt", "The valve.")
+        #expect(try same.status == 201 && same.json()["state"]?.string == "ready" && same.json()["passages"]?.integer == 1, "\(same.text)")
         #expect(try fixture.search("meter").count == 1)
         let file = try fixture.fileID
         #expect(try fixture.ask("DELETE", "/api/libraries/\(fixture.id)/files/\(file)").status == 204)

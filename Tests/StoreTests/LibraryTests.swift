@@ -38,7 +38,10 @@ import Testing
         #expect(try store.fileNames(of: [valve.id, UploadID(), pump.id], in: library) == [pump.id: "pump.md", valve.id: "valve.md"])
         #expect(try store.fileNames(of: [pump.id], in: other).isEmpty && store.fileNames(of: [], in: library).isEmpty)
         #expect(try store.file(valve.id, of: other).state == .waiting)
-        // A file of the same name replaces the old one.
+        // A file of the same name replaces the old one, unless it has the same bytes.
+        #expect(try store.addUpload("pump.md", [1, 2, 3], of: ada, to: library) == pump && state(store, library)?.revision == 2)
+        #expect(try store.files(of: library).map(\.state) == [.ready(passages: 7), .skipped(reason: "no text")])
+        #expect(pump.sha256 == "039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81")
         let new = try store.addUpload("pump.md", [9], of: ada, to: library)
         #expect(try store.files(of: library).map(\.upload.id) == [new.id, valve.id])
         #expect(throws: StoreError.notFound(.file)) { try store.upload(pump.id, of: ada) }

@@ -1,4 +1,5 @@
 """The libraries of accounts, for mock_server.py: documents that an account uploads. They are kept in memory."""
+import hashlib
 import time
 
 from mock_values import new_id, timestamp
@@ -37,6 +38,8 @@ def may_read(library, name):
 
 def store(library, name, content, seconds):
     old = next((file for file in library["files"].values() if file["name"] == name), None)
+    if old and old["content"] == content:
+        return old
     file = {"id": old["id"] if old else new_id(), "name": name, "content": content, "created_at": timestamp(), "ready_at": time.time() + seconds}
     library["files"][file["id"]] = file
     library["updated_at"] = timestamp()
@@ -51,6 +54,7 @@ def why_skipped(file):
 
 def shown_file(file):
     shown = {"id": file["id"], "name": file["name"], "bytes": len(file["content"]), "created_at": file["created_at"]}
+    shown["sha256"] = hashlib.sha256(file["content"]).hexdigest()
     if file["ready_at"] > time.time():
         return shown | {"state": "waiting"}
     reason = why_skipped(file)

@@ -203,7 +203,7 @@ def test_folder(stage):
         (folder / "deep/er/valve.txt").write_text("Turn it twice.")
         drop(page, folder, folder / "pump.md")
         eventually(lambda: names(only_library(stage)) == ["notes/deep/er/valve.txt", "notes/pump.md", "pump.md"])
-        status(page, "3 files added.")
+        status(page, "2 files added. 1 file unchanged.")
         assert b"Turn it twice." in [file["content"] for file in only_library(stage)["files"].values()]
     page.wait_for_selector("#library >> text=notes/pump.md")
     assert len(rows(page)) == 3 and "over" not in page.get_attribute("#documents", "class")
@@ -344,6 +344,28 @@ def test_several_files_are_deleted(stage):
     assert page.locator("text=Select files").count() == 0 and page.locator("#library .select").count() == 0
 
 
+@scripted
+def test_unchanged_files_are_not_sent(stage):
+    """Of a folder that is added again, only the files that have changed are sent."""
+    page, name = open_account(stage)
+    stage.world.libraries.add(name, "Garden", {"a.md": "One.", "b.md": "Two.", "c.md": "Three."})
+    open_library(page)
+    sent = []
+    page.on("request", lambda request: request.method == "POST" and sent.append(request.url.split("name=")[-1]))
+    add(page, a_file("a.md", "One."), a_file("b.md", "2wo."), a_file("c.md", "Three, changed."), a_file("d.md", "Four."))
+    status(page, "3 files added. 1 file unchanged.")
+    assert sent == ["b.md", "c.md", "d.md"] and len(rows(page)) == 4, sent
+    assert [file["content"] for file in only(stage, "Garden")["files"].values()][1] == b"2wo."
+    add(page, a_file("a.md", "One."), a_file("b.md", "2wo."))
+    status(page, "2 files unchanged.")
+    assert len(sent) == 3
+    # Without HTTPS, a browser has no hashes: the server compares.
+    page.evaluate("Object.defineProperty(crypto, 'subtle', { value: undefined })")
+    add(page, a_file("a.md", "One."))
+    status(page, "1 file added.")
+    assert sent[3:] == ["a.md"] and len(rows(page)) == 4
+
+
 def only(stage, name):
     return next(library for library in stage.world.libraries.libraries.values() if library["name"] == name)
 
@@ -440,7 +462,7 @@ def test_upload_errors(stage):
     page.click("[aria-label='Try again to upload offline.txt']")
     eventually(lambda: "offline.txt" in names(only_library(stage)) and uploads(page) == [])
     assert names(only_library(stage)) == ["fits.txt", "full.txt", "offline.txt", "patient.txt"]
-    stage.world.faults.append(("DELETE", "/api/libraries/", {"status": 500, "message": "Not deleted."}))
+    stage.world.faults.append(("POST", "/api/libraries/", {"status": 500, "message": "Not deleted."}))
     delete(page, "[aria-label='Delete fits.txt']")
     status(page, "Not deleted.")
     assert "field-error" in page.get_attribute("#documents-status", "class") and len(rows(page)) == 4

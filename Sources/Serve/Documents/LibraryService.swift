@@ -105,8 +105,9 @@ struct LibraryService: Sendable {
         try checkEnabled()
         guard let name = context.request.query("name") else { throw APIError.invalid("name", "expected the name of the file.") }
         let bytes = context.request.body
-        let upload = try add(name, bytes, of: try context.account, to: try context.id(of: "library"))
-        return Response.json(.created) { LibraryFile(upload).write(to: &$0) }
+        let library: LibraryID = try context.id(of: "library")
+        let added = try store.file(try add(name, bytes, of: try context.account, to: library).id, of: library)
+        return Response.json(.created) { added.write(to: &$0) }
     }
 
     /// Stores a file.
@@ -237,6 +238,7 @@ extension Upload {
 extension LibraryFile {
     func write(to object: inout JSONWriter) {
         upload.write(to: &object)
+        object["sha256"] = upload.sha256
         switch state {
         case .waiting: object["state"] = "waiting"
         case .ready(let passages):

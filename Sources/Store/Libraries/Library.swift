@@ -40,6 +40,8 @@ package struct Upload: Sendable, Equatable {
     /// With the folders that it was in, such as "notes/pump.md".
     package let name: String
     package let size: Int
+    /// The hash of its bytes, in hexadecimal digits.
+    package let sha256: String
     package let createdAt: Timestamp
 }
 
@@ -93,12 +95,12 @@ extension Library {
 }
 
 extension Upload {
-    static let columns = "uploads.id AS id, name, size_bytes, created_at"
+    static let columns = "uploads.id AS id, name, size_bytes, sha256, created_at"
 
     init(_ row: Row) throws(StoreError) {
         self.init(
             id: try row.id("id"), name: try row.text("name"), size: try row.integer("size_bytes"),
-            createdAt: try row.timestamp("created_at"))
+            sha256: try row.text("sha256"), createdAt: try row.timestamp("created_at"))
     }
 }
 

@@ -1,4 +1,5 @@
 import Base64
+import Secrets
 
 extension Store {
     /// The bytes of a part of a file, a multiple of three: in base64, a part has 1 MiB.
@@ -8,29 +9,36 @@ extension Store {
     ///
     /// - Parameters:
     ///   - name: See `Upload.name`.
-    ///   - library: A library of the account that gets the file. If it has one of this name, that is replaced.
+    ///   - library: A library of the account that gets the file. If it has one of this name, that is replaced, unless it has the same
+    ///     bytes: then it stays, and is what is returned.
     package func addUpload(
         _ name: String, _ bytes: [UInt8], of owner: UserID, to library: LibraryID? = nil
     ) throws(StoreError) -> Upload {
-        let upload = Upload(id: UploadID(), name: name.storable, size: bytes.count, createdAt: options.now())
-        try database.transaction(.write) { connection throws(StoreError) in
+        let upload = Upload(
+            id: UploadID(), name: name.storable, size: bytes.count, sha256: SHA256.hex(of: bytes), createdAt: options.now())
+        return try database.transaction(.write) { connection throws(StoreError) in
             // Locks the account, so that its quotas are exact however many servers add to them.
             try Self.recordActivity(of: owner, at: upload.createdAt, on: connection)
             if let library {
                 try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
                 let old = try connection.firstRow("""
-                    SELECT upload_id FROM library_files JOIN uploads ON uploads.id = upload_id
+                    SELECT \(Upload.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
                     WHERE library_id = $1 AND name = $2 AND upload_id <> $3
-                    """, [.text(library), .text(upload.name), .text(upload.id)])
-                if let old { try Self.remove(try old.id("upload_id"), from: library, deletes: true, on: connection) }
+                    """, [.text(library), .text(upload.name), .text(upload.id)]).map(Upload.init)
+                if let old, old.sha256 == upload.sha256 { return old }
+                if let old { try Self.remove(old.id, from: library, deletes: true, on: connection) }
             }
             guard try Self.uploadedBytes(of: owner, without: upload.id, on: connection) + upload.size <= options.maxUploadedBytes else {
                 throw .quotaExceeded(.uploadedBytes, limit: options.maxUploadedBytes)
             }
             guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
             try connection.execute("""
-                INSERT INTO uploads (id, owner_id, name, size_bytes, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING
-                """, [.text(upload.id), .text(owner), .text(upload.name), .integer(upload.size), .integer(upload.createdAt)])
+                INSERT INTO uploads (id, owner_id, name, size_bytes, sha256, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (id) DO NOTHING
+                """, [
+                    .text(upload.id), .text(owner), .text(upload.name), .integer(upload.size), .text(upload.sha256),
+                    .integer(upload.createdAt),
+                ])
             for (number, start) in stride(from: 0, to: bytes.count, by: Self.partSize).enumerated() {
                 let part = Base64.text(of: bytes[start..<min(start + Self.partSize, bytes.count)])
                 try connection.execute("""
@@ -38,8 +46,8 @@ extension Store {
                     """, [.text(upload.id), .integer(number), .text(part)])
             }
             if let library { try Self.insert(upload.id, into: library, at: upload.createdAt, on: connection) }
+            return upload
         }
-        return upload
     }
 
     /// The files of an account, the newest first.

@@ -321,7 +321,7 @@ extension Schema {
         -- Files that accounts have uploaded. `number` orders the parts of a file, which are in base64.
         CREATE TABLE uploads (
             id \(text) PRIMARY KEY NOT NULL, owner_id \(text) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-            name TEXT NOT NULL, size_bytes \(integer) NOT NULL, created_at \(integer) NOT NULL
+            name TEXT NOT NULL, size_bytes \(integer) NOT NULL, sha256 \(text) NOT NULL, created_at \(integer) NOT NULL
         )\(options);
         CREATE INDEX uploads_of_owners ON uploads (owner_id, created_at, id);
 

@@ -211,15 +211,16 @@ export class DocumentsDialog {
 
   /**
    * Reports what was uploaded, unless the library is shown.
-   * @param {import("../libraries/uploads.js").Uploads} uploads @param {Map<string, number>} stored numbers of files by library
+   * @param {import("../libraries/uploads.js").Uploads} uploads
+   * @param {Map<string, { added: number, unchanged: number }>} done numbers of files by library
    */
-  async #reportUploads(uploads, stored) {
+  async #reportUploads(uploads, done) {
     await loadDocuments(this.page);
     this.library?.show();
-    for (const [id, files] of stored) {
+    for (const [id, { added }] of done) {
       const failed = uploads.failed(id), name = visible(nameOf(id, this.page.settings));
-      if (this.library?.library.id === id || (files === 0 && failed === 0)) continue;
-      const sentences = [files > 0 && `${count(files, "file")} added to ${name}.`,
+      if (this.library?.library.id === id || (added === 0 && failed === 0)) continue;
+      const sentences = [added > 0 && `${count(added, "file")} added to ${name}.`,
         failed > 0 && `${count(failed, "file")} could not be added to ${name}.`];
       const show = () => {
         this.open();

@@ -19,6 +19,7 @@ import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
  * @property {string} id
  * @property {string} name with the folders that it was in
  * @property {number} bytes
+ * @property {string} sha256
  * @property {"waiting" | "ready" | "skipped"} state
  * @property {number} [passages] of a file that was read
  * @property {string} [message] why it was skipped
@@ -278,7 +279,7 @@ export class LibraryView {
   #add(found, mayHide) {
     const files = mayHide ? withoutHidden(found) : found, hidden = found.length - files.length;
     this.dialog.say(hidden > 0 ? `${count(hidden, "hidden file")} left out.` : files.length === 0 ? "No files in it." : "");
-    this.uploads.add(this.library.id, files, this.page.settings.uploads?.file_bytes ?? Infinity);
+    this.uploads.add(this.library.id, files, this.page.settings.uploads?.file_bytes ?? Infinity, this.library.files);
   }
 
   /** Shows a file that the server has stored. @param {{ upload: import("./uploads.js").Upload, file: LibraryFile }} detail */
@@ -292,11 +293,13 @@ export class LibraryView {
     this.#poll();
   }
 
-  /** @param {Map<string, number>} stored numbers of files by library */
-  #uploaded(stored) {
-    const files = stored.get(this.library.id), failed = this.uploads.failed(this.library.id);
-    if (files === undefined) return;
-    const sentences = [files > 0 && `${count(files, "file")} added.`, failed > 0 && `${count(failed, "file")} failed.`];
+  /** @param {Map<string, { added: number, unchanged: number }>} done numbers of files by library */
+  #uploaded(done) {
+    const files = done.get(this.library.id), failed = this.uploads.failed(this.library.id);
+    if (!files) return;
+    const { added, unchanged } = files;
+    const sentences = [added > 0 && `${count(added, "file")} added.`, unchanged > 0 && `${count(unchanged, "file")} unchanged.`,
+      failed > 0 && `${count(failed, "file")} failed.`];
     this.dialog.say(sentences.filter(Boolean).join(" "), failed > 0);
   }
 

@@ -3,6 +3,7 @@ import { APIError } from "../common/api.js";
 import { errorText, inSeconds } from "../common/forms.js";
 import { bytes } from "../common/quantities.js";
 
+/** @typedef {import("./library-view.js").LibraryFile} LibraryFile */
 /** @typedef {{ name: string, file: File }} NamedFile the name has the folders that it is in */
 /**
  * @typedef {object} Upload
@@ -10,6 +11,7 @@ import { bytes } from "../common/quantities.js";
  * @property {string} library
  * @property {string} name
  * @property {File} file
+ * @property {LibraryFile} [old] the file of this name that the library has
  * @property {"waiting" | "running" | "failed" | "stored"} state
  * @property {number} share that has been sent, 0…1
  * @property {string} note why the upload failed, or why it pauses
@@ -25,7 +27,7 @@ const MAX_PAUSES = 5;
  * The uploads of files to libraries, one after another. They continue while no library is shown.
  *
  * Dispatches "change" when the list has changed, with an upload as `detail` if only that has; "stored" with `{ upload, file }` when the
- * server has stored a file; and "done" when nothing is left to upload: how many files each library has got.
+ * server has stored a file; and "done" when nothing is left to upload: how many files each library has got, and how many it had already.
  */
 export class Uploads extends EventTarget {
   /** @type {Upload[]} */
@@ -49,13 +51,17 @@ export class Uploads extends EventTarget {
   /** Removes those of a library that are done. @param {string} library */
   forgetStored(library) { this.items = this.items.filter((upload) => upload.library !== library || upload.state !== "stored"); }
 
-  /** @param {string} library @param {NamedFile[]} files @param {number} limit of a file in bytes */
-  add(library, files, limit) {
+  /**
+   * @param {string} library @param {NamedFile[]} files @param {number} limit of a file in bytes
+   * @param {LibraryFile[]} known the files that the library has
+   */
+  add(library, files, limit, known) {
+    const byName = new Map(known.map((one) => [one.name, one]));
     for (const { name, file } of files) {
       const isTooLarge = file.size > limit;
       this.items.push({
-        key: String(this.#keys += 1), library, name, file, share: 0, canRetry: !isTooLarge, stored: "", controller: new AbortController(),
-        state: isTooLarge ? "failed" : "waiting",
+        key: String(this.#keys += 1), library, name, file, old: byName.get(name), share: 0, canRetry: !isTooLarge, stored: "",
+        controller: new AbortController(), state: isTooLarge ? "failed" : "waiting",
         note: isTooLarge ? `The file has ${bytes(file.size)}; a file may have at most ${bytes(limit)}.` : "",
       });
     }
@@ -89,35 +95,41 @@ export class Uploads extends EventTarget {
   async #run() {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    /** @type {Map<string, number>} */
-    const stored = new Map();
+    /** @type {Map<string, { added: number, unchanged: number }>} */
+    const done = new Map();
     for (let upload = this.#next(); upload; upload = this.#next()) {
-      const { library } = upload, isStored = await this.#upload(upload);
-      stored.set(library, (stored.get(library) ?? 0) + Number(isStored));
+      const { library } = upload, result = await this.#upload(upload), counts = done.get(library) ?? { added: 0, unchanged: 0 };
+      if (result) counts[result] += 1;
+      done.set(library, counts);
       this.#changed();
     }
     this.#isRunning = false;
     this.#changed();
-    this.dispatchEvent(new CustomEvent("done", { detail: stored }));
+    this.dispatchEvent(new CustomEvent("done", { detail: done }));
   }
 
   #next() { return this.items.find(({ state }) => state === "waiting"); }
 
-  /** @param {Upload} upload @returns {Promise<boolean>} whether the server has stored the file */
+  /** @param {Upload} upload @returns {Promise<"added" | "unchanged" | null>} null if the server has not stored the file */
   async #upload(upload) {
     upload.state = "running";
     this.#changed();
     try {
+      await upload.file.slice(0, 1).arrayBuffer().catch(() => { throw new Error("The browser cannot read this file any more."); });
+      if (upload.old && await isSame(upload.file, upload.old)) {
+        Object.assign(upload, { state: "stored", stored: upload.old.id });
+        return "unchanged";
+      }
       const file = await this.#send(upload);
       Object.assign(upload, { state: "stored", stored: file.id });
       this.dispatchEvent(new CustomEvent("stored", { detail: { upload, file } }));
-      return true;
+      return "added";
     } catch (error) {
       if (!upload.controller.signal.aborted) {
         upload.state = "failed";
         upload.note = errorText(/** @type {Error} */ (error));
       }
-      return false;
+      return null;
     }
   }
 
@@ -125,7 +137,6 @@ export class Uploads extends EventTarget {
   async #send(upload) {
     const { library, name, file, controller: { signal } } = upload;
     const path = `/api/libraries/${encodeURIComponent(library)}/files?${new URLSearchParams({ name })}`;
-    await file.slice(0, 1).arrayBuffer().catch(() => { throw new Error("The browser cannot read this file any more."); });
     const progress = (/** @type {number} */ share) => {
       upload.share = share;
       this.#changed(upload);
@@ -145,6 +156,13 @@ export class Uploads extends EventTarget {
 
   /** @param {Upload} [upload] if nothing else has changed */
   #changed(upload) { this.dispatchEvent(new CustomEvent("change", { detail: upload })); }
+}
+
+/** Whether a file is the one on the server. Without HTTPS, the browser has no hashes. @param {File} file @param {LibraryFile} old */
+async function isSame(file, old) {
+  if (file.size !== old.bytes || !crypto.subtle) return false;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") === old.sha256;
 }
 
 /** Waits, unless the signal aborts it. @param {number} seconds @param {AbortSignal} signal @returns {Promise<void>} */
