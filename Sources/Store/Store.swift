@@ -4,13 +4,13 @@ import Synchronization
 ///
 ///     let store = try Store("sqlite:slm_chat.db")
 ///     let ada = try store.addUser("ada", passwordHash: hash)
-///     let chat = try store.createConversation("Rain", for: ada.id).0
+///     let chat = try store.createConversation("Rain", for: ada.id)
 ///     try store.append(NewMessage(.user, "Why does it rain?"), to: chat.id, of: ada.id)
 ///
 /// When a call that writes returns, its changes are on the disk and survive a crash. Calls take the id of the user they act for and never
 /// return or change rows of other users, except through `admin`. Any thread may call; calls block for up to `StoreOptions.timeout`.
 package final class Store: Sendable {
-    /// The underlying database, for tests and tools.
+    /// The underlying database, which also reports its memory and listens for notifications.
     package let database: any Database
     package let options: StoreOptions
     /// The version of the schema before this store migrated it; nil if it was new or needed no migration.

@@ -11,7 +11,7 @@ import Testing
         let url = "sqlite:" + folder(name)
         let store = try Store(url)
         let id = try store.addUser(user, passwordHash: "$2b$12$hash").id
-        _ = try store.createConversation("Rain", for: id, question: NewMessage(.user, "why?"))
+        try store.append(NewMessage(.user, "why?"), to: store.createConversation("Rain", for: id).id, of: id)
         store.close()
         return url
     }

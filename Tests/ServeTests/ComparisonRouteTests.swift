@@ -121,7 +121,8 @@ import Testing
         let (server, candidate) = try server(program(result)), store = server.store
         let ada = try store.addUser("ada", passwordHash: "!").id
         for i in 0..<3 {
-            let id = try store.createConversation("chat", for: ada, question: NewMessage(.user, "What is thing \(i)?")).0.id
+            let id = try store.createConversation("chat", for: ada).id
+            try store.append(NewMessage(.user, "What is thing \(i)?"), to: id, of: ada)
             try store.append(NewMessage(.assistant, "Thing \(i) is red."), to: id, of: ada)
         }
         var review = Store.Review()

@@ -85,20 +85,20 @@ import Testing
         let server = try TestServer()
         let ada = try server.account("ada")
         let (_, created, question) = try Self.interruptedAnswer(to: "Why?", of: "ada", on: server)
-        let replaced = try #require(question).id
-        try server.chat(#"{"message":"Why?","conversation_id":"\#(created.id)","replace_from":"\#(replaced)"}"#, as: ada)
+        try server.chat(#"{"message":"Why?","conversation_id":"\#(created.id)","replace_from":"\#(question.id)"}"#, as: ada)
         #expect(try server.messages(of: created.id.description, as: ada) == ["user: Why?", "assistant: \(OneSentenceModel.sentence)"])
     }
 
     /// Stores what a server leaves that was killed in the middle of an answer.
     private static func interruptedAnswer(
         to text: String, of username: String, on server: TestServer
-    ) throws -> (answer: UnfinishedAnswer, conversation: StoredConversation, question: Message?) {
+    ) throws -> (answer: UnfinishedAnswer, conversation: StoredConversation, question: Message) {
         let owner = try #require(try server.store.user(named: username)).id
-        let (conversation, question) = try server.store.createConversation("Rain", for: owner, question: NewMessage(.user, text))
+        let conversation = try server.store.createConversation("Rain", for: owner)
+        let question = try server.store.append(NewMessage(.user, text), to: conversation.id, of: owner)
         let lease = AnswerLease(answer: MessageID(), server: ServerID())
         let answer = UnfinishedAnswer(
-            id: lease.answer, to: try #require(question).id, content: "Because", model: "m", tokens: 2, seconds: 1)
+            id: lease.answer, to: question.id, content: "Because", model: "m", tokens: 2, seconds: 1)
         try server.store.save(answer, in: conversation.id, of: owner)
         return (answer, conversation, question)
     }

@@ -95,7 +95,7 @@ import Threads
     @Test func `a search that takes too long gets an error`() throws {
         let server = try TestServer(store: .with { $0.searchTimeout = .milliseconds(5) })
         let ada = try server.account("ada"), owner = try #require(try server.store.user(named: "ada")).id
-        let chat = try server.store.createConversation("long", for: owner).0.id
+        let chat = try server.store.createConversation("long", for: owner).id
         try server.store.database.transaction(.write) { connection throws(StoreError) in
             _ = try connection.execute("""
                 INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)

@@ -88,8 +88,8 @@ final class TrainingArea {
         let generation = Generation(model: "tiny", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop")
         for _ in 0..<count {
             let number = Int.random(in: 0...1_000_000_000)
-            let question = NewMessage(.user, "What is the color of thing \(number)?")
-            let id = try server.store.createConversation("chat", for: ada, question: question).0.id
+            let id = try server.store.createConversation("chat", for: ada).id
+            try server.store.append(NewMessage(.user, "What is the color of thing \(number)?"), to: id, of: ada)
             let answer = NewMessage(.assistant, "The thing \(number) is \(["red", "blue"][number % 2]).")
             try server.store.append(answer, to: id, of: ada, generation: generation)
         }

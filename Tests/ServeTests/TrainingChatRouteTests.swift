@@ -34,7 +34,7 @@ import Testing
     }
 
     private func chat(_ texts: String...) throws -> String {
-        let id = try store.createConversation("chat", for: ada).0.id
+        let id = try store.createConversation("chat", for: ada).id
         for (i, text) in texts.enumerated() { try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: id, of: ada) }
         return id.description
     }

@@ -18,7 +18,7 @@ import Testing
 
     /// A conversation of questions and answers in turn.
     private func chat(_ texts: String..., system: String? = nil) throws -> (id: ConversationID, messages: [Message]) {
-        let id = try store.createConversation("chat", for: ada).0.id
+        let id = try store.createConversation("chat", for: ada).id
         if let system { _ = try store.update(id, of: ada) { $0.systemPrompt = system } }
         let messages = try texts.enumerated().map { i, text in
             try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: id, of: ada)
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func `answers from documents are exported with their passages or not at all`() throws {
-        let id = try store.createConversation("chat", for: ada).0.id
+        let id = try store.createConversation("chat", for: ada).id
         let passages = #"{"passages":[{"text":"Hold the button."}],"words":[],"prompt":"[1] Hold the button.\n\nQuestion: How?"}"#
         let none = #"{"passages":[],"note":"No passage fits.","words":[],"prompt":"And?"}"#
         let messages = try [

@@ -66,7 +66,7 @@ import Threads
 
     @Test func `chats, their messages and tags`() throws {
         let (server, ada) = try chatServer(), store = server.store
-        let id = try store.createConversation("Pumps", for: ada).0.id
+        let id = try store.createConversation("Pumps", for: ada).id
         let messages = try ["Mail ada@example.org", "a1"].enumerated().map { i, text in
             try store.append(NewMessage(i == 0 ? .user : .assistant, text), to: id, of: ada)
         }
@@ -132,7 +132,7 @@ import Threads
     @Test func `an export is read in pages`() throws {
         let (server, ada) = try chatServer()
         for i in 0..<5 {
-            let id = try server.store.createConversation("chat", for: ada).0.id
+            let id = try server.store.createConversation("chat", for: ada).id
             for (role, text) in [(Message.Role.user, "q\(i)"), (.assistant, "a\(i)")] {
                 try server.store.append(NewMessage(role, text), to: id, of: ada)
             }
@@ -150,7 +150,7 @@ import Threads
     }
 
     @Test func `tags and texts of filters have limits`() throws {
-        let (server, ada) = try chatServer(), id = try server.store.createConversation("chat", for: ada).0.id
+        let (server, ada) = try chatServer(), id = try server.store.createConversation("chat", for: ada).id
         for (role, text) in [(Message.Role.user, "q"), (.assistant, "a")] {
             try server.store.append(NewMessage(role, text), to: id, of: ada)
         }

@@ -11,14 +11,14 @@ import Testing
             let name = ["Eve", "dan", "Cid", "bob", "Ada"][i]
             users.append(try store.addUser(name, email: i == 0 ? "eve@example.org" : nil, passwordHash: "secret hash").id)
             for c in 0..<i {
-                let chat = try store.createConversation("chat \(i).\(c)", for: users[i]).0.id
+                let chat = try store.createConversation("chat \(i).\(c)", for: users[i]).id
                 for m in 0..<i {
                     let generation = Generation(model: "tiny", promptTokens: 2, answerTokens: 3, seconds: 1, reason: "stop")
                     try store.append(NewMessage(.assistant, "message \(m)"), to: chat, of: users[i], generation: generation)
                 }
             }
         }
-        let deleted = try store.createConversation("deleted", for: users[3], question: NewMessage(.user, "x")).0.id
+        let deleted = try store.createConversation("deleted", for: users[3], question: NewMessage(.user, "x")).id
         try store.delete(deleted, of: users[3])
         return (db, store, users, deleted)
     }
@@ -155,7 +155,7 @@ import Testing
         #expect(try store.admin.totals().answerTokensLastMinute == 90)
         db.advanceClock(by: .seconds(61))
         #expect(try store.admin.totals().answerTokensLastMinute == 0)
-        let chat = try store.createConversation("new", for: users[0]).0.id
+        let chat = try store.createConversation("new", for: users[0]).id
         let generation = Generation(model: "tiny", promptTokens: 2, answerTokens: 7, seconds: 1, reason: "stop")
         try store.append(NewMessage(.assistant, "x"), to: chat, of: users[0], generation: generation)
         #expect(try store.admin.totals().answerTokensLastMinute == 7)

@@ -66,6 +66,13 @@ private final class TemporaryFolderHolder: @unchecked Sendable {
 extension Store {
     func addTestUser(_ name: String) throws(StoreError) -> UserID { try addUser(name, passwordHash: "$2b$12$hash").id }
 
+    /// Creates a conversation with a first message.
+    func createConversation(_ title: String, for owner: UserID, question: NewMessage) throws(StoreError) -> StoredConversation {
+        let chat = try createConversation(title, for: owner)
+        try append(question, to: chat.id, of: owner)
+        return chat
+    }
+
     /// Starts a session for a moment.
     func signIn(_ user: UserID) throws {
         _ = try startSession(of: #require(try self.user(user)), from: "::1", userAgent: "", lifetime: .seconds(1))

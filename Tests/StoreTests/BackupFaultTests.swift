@@ -10,7 +10,7 @@ import Testing
     /// Several times larger than the limit of StoreWriter, also when it is compressed.
     private func largeBackup() throws -> TestDatabase {
         let db = try TestDatabase(.sqlite), store = try db.store(), ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("noise", for: ada).0.id
+        let chat = try store.createConversation("noise", for: ada).id
         var random = TestRandom(1)
         for _ in 0..<200 {
             let text = (0..<1_000).map { _ in String(random.next(), radix: 16).prefix(8) }.joined()
@@ -31,7 +31,7 @@ import Testing
     @Test func `a backup on a full disk leaves the previous one`() throws {
         let db = try TestDatabase(.sqlite), store = try db.store()
         try store.addRowsToAllTables()
-        let ada = try #require(try store.user(named: "ada")).id, chat = try store.createConversation("noise", for: ada).0.id
+        let ada = try #require(try store.user(named: "ada")).id, chat = try store.createConversation("noise", for: ada).id
         var random = TestRandom(1)
         for _ in 0..<80 {
             try store.append(

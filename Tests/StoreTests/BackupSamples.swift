@@ -34,12 +34,12 @@ extension Store {
         ]
         let ada = try addUser("Ada", email: "Ada@example.org", passwordHash: "$2b$04$hash").id
         let bob = try addTestUser("bob")
-        let chat = try createConversation("Texts \u{0}", for: ada).0.id
+        let chat = try createConversation("Texts \u{0}", for: ada).id
         for (i, text) in texts.enumerated() {
             let generation = Generation(model: "", promptTokens: i, answerTokens: .max, seconds: 1.0 / 3, reason: "stop")
             try append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: chat, of: ada, generation: i % 2 == 0 ? nil : generation)
         }
-        let replaced = try createConversation("replaced", for: bob, question: NewMessage(.user, "first")).0.id
+        let replaced = try createConversation("replaced", for: bob, question: NewMessage(.user, "first")).id
         let first = try conversation(replaced, of: bob).1[0].id
         try append(NewMessage(.user, "second"), to: replaced, of: bob, replacingFrom: first)
         let answers = try ["1", "2"].map { text in
@@ -51,7 +51,7 @@ extension Store {
         try correct(answers[1].id, in: replaced, of: bob, to: "corrected")
         _ = try update(replaced, of: bob) { $0.systemPrompt = ""; $0.model = "m"; $0.isExcludedFromTraining = true }
         try setExcludedFromTraining(bob, to: true)
-        try delete(createConversation("deleted", for: bob).0.id, of: bob)
+        try delete(createConversation("deleted", for: bob).id, of: bob)
         try record(Generation(model: "m", promptTokens: 0, answerTokens: 0, seconds: 1e-300, reason: ""))
         _ = try addAPIKey("laptop", hash: "digest", for: ada)
         try add(StoredResponse(ResponseID(), after: nil, input: "[]", response: "{}"), of: ada)

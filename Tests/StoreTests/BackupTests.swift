@@ -74,7 +74,7 @@ struct BackendPair: CustomTestStringConvertible, Sendable {
                 // What is written from now on is not part of it.
                 return try wait(for: before + 350)
             }
-            let chat = try store.createConversation("chat", for: users[thread]).0.id
+            let chat = try store.createConversation("chat", for: users[thread]).id
             for i in 0... {
                 if isDone.load(ordering: .relaxed) { break }
                 let generation = Generation(model: "m", promptTokens: i, answerTokens: 1, seconds: 1, reason: "stop")

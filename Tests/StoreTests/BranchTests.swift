@@ -14,7 +14,7 @@ private struct Chat {
         db = try TestDatabase(backend)
         store = try db.store(change)
         ada = try store.addTestUser("ada")
-        id = try store.createConversation("chat", for: ada).0.id
+        id = try store.createConversation("chat", for: ada).id
         messages = try ["q1", "a1", "q2", "a2"].enumerated().map { [store, id, ada] index, text in
             try store.append(NewMessage(index % 2 == 0 ? .user : .assistant, text), to: id, of: ada)
         }
@@ -155,7 +155,7 @@ private struct Chat {
         #expect(throws: StoreError.notFound(.conversation)) {
             try store.beginAnswer(to: .storedMessage(edited.id), in: chat.id, of: eve)
         }
-        let other = try store.createConversation("other", for: chat.ada, question: NewMessage(.user, "x")).0.id
+        let other = try store.createConversation("other", for: chat.ada, question: NewMessage(.user, "x")).id
         #expect(throws: StoreError.notFound(.message)) { try store.activate(edited.id, in: other, of: chat.ada) }
         try store.delete(chat.id, of: chat.ada)
         #expect(throws: StoreError.notFound(.conversation)) { try store.activate(edited.id, in: chat.id, of: chat.ada) }

@@ -7,7 +7,7 @@ import Testing
         let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
         var made: [ConversationID] = []
         for i in 0..<23 {
-            made.append(try store.createConversation("chat \(i)", for: ada).0.id)
+            made.append(try store.createConversation("chat \(i)", for: ada).id)
             _ = try store.createConversation("not hers", for: bob)
             if i % 3 == 0 { db.advanceClock(by: .milliseconds(1)) }                     // most share their time with another
         }
@@ -37,9 +37,9 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `a message moves its conversation to the top, renaming does not`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
-        let first = try store.createConversation("first", for: ada).0.id
+        let first = try store.createConversation("first", for: ada).id
         db.advanceClock(by: .seconds(1))
-        let second = try store.createConversation("second", for: ada).0.id
+        let second = try store.createConversation("second", for: ada).id
         db.advanceClock(by: .seconds(1))
         #expect(try store.update(first, of: ada, title: "renamed") { _ in }.0.title == "renamed")
         #expect(try store.conversations(of: ada).conversations.map(\.id) == [second, first])
@@ -52,9 +52,9 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `search covers titles and messages, ignoring case`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
-        let rain = try store.createConversation("Über den Regen", for: ada).0.id
-        let night = try store.createConversation("night", for: ada).0.id
-        let bobs = try store.createConversation("Regen", for: bob).0.id
+        let rain = try store.createConversation("Über den Regen", for: ada).id
+        let night = try store.createConversation("night", for: ada).id
+        let bobs = try store.createConversation("Regen", for: bob).id
         let question = try store.append(NewMessage(.user, "100% of ЖУРАВЛЬ_x?"), to: night, of: ada)
         func found(_ text: String) throws -> Set<ConversationID> {
             Set(try store.conversations(of: ada, containing: text).conversations.map(\.id))
@@ -71,8 +71,8 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `a deleted conversation can be restored until the undo window ends`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store { $0.deletedRetention = .seconds(60) }, ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "hello")).0.id
-        let other = try store.createConversation("other", for: ada).0.id
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "hello")).id
+        let other = try store.createConversation("other", for: ada).id
         try store.delete(chat, of: ada)
         #expect(throws: StoreError.notFound(.conversation)) { try store.conversation(chat, of: ada) }
         #expect(throws: StoreError.notFound(.conversation)) { try store.append(NewMessage(.user, "x"), to: chat, of: ada) }
@@ -94,8 +94,9 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `a conversation of another user is not found`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), eve = try store.addTestUser("eve")
-        let (chat, message) = try store.createConversation("chat", for: ada, question: NewMessage(.user, "secret"))
-        let hers = try store.createConversation("hers", for: eve).0, notFound = StoreError.notFound(.conversation)
+        let chat = try store.createConversation("chat", for: ada)
+        let message = try store.append(NewMessage(.user, "secret"), to: chat.id, of: ada)
+        let hers = try store.createConversation("hers", for: eve), notFound = StoreError.notFound(.conversation)
         for (id, user) in [(chat.id, eve), (chat.id, UserID()), (ConversationID(), ada)] {
             #expect(throws: notFound) { try store.conversation(id, of: user) }
             #expect(throws: notFound) { try store.update(id, of: user, title: "x") { _ in } }
@@ -104,7 +105,7 @@ import Testing
             #expect(throws: notFound) { try store.append(NewMessage(.user, "x"), to: id, of: user) }
         }
         #expect(throws: StoreError.notFound(.message)) {
-            try store.append(NewMessage(.user, "x"), to: hers.id, of: eve, replacingFrom: message?.id)
+            try store.append(NewMessage(.user, "x"), to: hers.id, of: eve, replacingFrom: message.id)
         }
         try store.delete(chat.id, of: ada)
         #expect(throws: notFound) { try store.restore(chat.id, of: eve) }

@@ -4,7 +4,7 @@ import Testing
 @Suite struct FeedbackTests {
     /// A question and its answer.
     private func chat(_ store: Store, _ owner: UserID) throws -> (id: ConversationID, question: MessageID, answer: MessageID) {
-        let id = try store.createConversation("chat", for: owner).0.id
+        let id = try store.createConversation("chat", for: owner).id
         let question = try store.append(NewMessage(.user, "2 + 2?"), to: id, of: owner)
         return (id, question.id, try store.append(NewMessage(.assistant, "5"), to: id, of: owner).id)
     }

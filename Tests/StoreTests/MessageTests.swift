@@ -7,8 +7,8 @@ import Testing
         let db = try TestDatabase(backend), store = try db.store { $0.maxCharacters = 4_000_000 }, ada = try store.addTestUser("ada")
         let texts = ["", " ", "a\nb\r\n\tc", "'\"\\;--", "$1 ?1 :x %s", "🧑‍🚀 é e\u{301} שלום", "<script>", "\u{FFFD}",
                      String(repeating: "x", count: 3_000_000)]
-        let (chat, first) = try store.createConversation(texts[3], for: ada, question: NewMessage(.system, "be kind"))
-        var expected = [first]
+        let chat = try store.createConversation(texts[3], for: ada)
+        var expected = [try store.append(NewMessage(.system, "be kind"), to: chat.id, of: ada)]
         for (i, text) in texts.enumerated() {
             expected.append(try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: chat.id, of: ada))
         }
@@ -21,7 +21,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `a message that is appended twice with the same id is stored once`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("chat", for: ada).0.id, id = MessageID()
+        let chat = try store.createConversation("chat", for: ada).id, id = MessageID()
         let message = try store.append(NewMessage(.user, "hello\0"), as: id, to: chat, of: ada)
         db.advanceClock(by: .seconds(9))
         #expect(try store.append(NewMessage(.user, "hello\0"), as: id, to: chat, of: ada) == message)
@@ -36,7 +36,7 @@ import Testing
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
         let id = ConversationID()
         let first = try store.createConversation("rain", as: id, for: ada)
-        #expect(try store.createConversation("rain", as: id, for: ada) == first && first.0.id == id)
+        #expect(try store.createConversation("rain", as: id, for: ada) == first && first.id == id)
         #expect(throws: StoreError.notFound(.conversation)) { try store.createConversation("rain", as: id, for: bob) }
         #expect(try store.admin.totals().conversations == 1)
     }
@@ -44,7 +44,7 @@ import Testing
     @Test(arguments: Backend.allCases) func `appendAndRead returns the conversation with the new message last`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxCharacters = 20 }
         let ada = try store.addTestUser("ada"), eve = try store.addTestUser("eve")
-        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "q1")).0.id
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "q1")).id
         try store.append(NewMessage(.assistant, "a1"), to: chat, of: ada)
         let (conversation, messages) = try store.appendAndRead(NewMessage(.user, "q2\0"), to: chat, of: ada)
         let read = try store.conversation(chat, of: ada)
@@ -75,7 +75,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `an answer belongs to the question that it was generated for`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("chat", for: ada).0.id
+        let chat = try store.createConversation("chat", for: ada).id
         let first = try store.append(NewMessage(.user, "q1"), to: chat, of: ada)
         let second = try store.append(NewMessage(.user, "q2"), to: chat, of: ada)
         #expect(try store.append(NewMessage(.assistant, "a1"), to: chat, of: ada, answering: first.id).parent == first.id)
@@ -86,7 +86,7 @@ import Testing
     @Test(arguments: Backend.allCases)
     func `a full conversation rejects user messages but accepts answers`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxCharacters = 10 }, ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "äöüßé")).0.id
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "äöüßé")).id
         try store.append(NewMessage(.user, "12345"), to: chat, of: ada)
         #expect(throws: StoreError.conversationFull(limit: 10)) { try store.append(NewMessage(.user, "6"), to: chat, of: ada) }
         let answer = try store.append(NewMessage(.assistant, String(repeating: "a", count: 100)), to: chat, of: ada)
@@ -96,7 +96,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `an edited message takes the place of all later messages, too`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store { $0.deletedRetention = .seconds(60) }, ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("chat", for: ada).0.id
+        let chat = try store.createConversation("chat", for: ada).id
         let messages = try ["q1", "a1", "q2", "a2"].enumerated().map {
             try store.append(NewMessage($0 % 2 == 0 ? .user : .assistant, $1), to: chat, of: ada)
         }
@@ -122,7 +122,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `token counts of deleted answers are kept`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store(), ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "q")).0.id
+        let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "q")).id
         let generation = Generation(model: "tiny", promptTokens: 12, answerTokens: 30, seconds: 0.125, reason: "stop")
         let answer = MessageID()
         for _ in 0..<2 { try store.append(NewMessage(.assistant, "a"), as: answer, to: chat, of: ada, generation: generation) }
@@ -142,7 +142,7 @@ import Testing
     @Test(arguments: Backend.allCases)
     func `messages from many threads are stored once each, at distinct positions`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
-        let chats = try (0..<3).map { try store.createConversation("chat \($0)", for: ada).0.id }
+        let chats = try (0..<3).map { try store.createConversation("chat \($0)", for: ada).id }
         let ids = (0..<60).map { _ in MessageID() }
         try inThreads(12) { thread in
             for i in 0..<20 {
@@ -183,7 +183,7 @@ private final class Winners: Sendable {
     @Test(arguments: Backend.allCases)
     func `an answer has the figures of its generation, also when that is deleted`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store(), ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "Why?")).0.id
+        let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "Why?")).id
         for (seconds, first) in [(2.0, 0.25), (0.1, nil)] as [(Double, Double?)] {
             let generation = Generation(
                 model: "tiny", promptTokens: 2, answerTokens: 3, seconds: seconds, firstTokenSeconds: first, reason: "length")

@@ -15,7 +15,7 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `a migration preserves rows`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), old = try store(db, version: 1), ada = try old.addTestUser("ada")
-        let chat = try old.createConversation("Rain", for: ada, question: NewMessage(.user, "why?")).0.id
+        let chat = try old.createConversation("Rain", for: ada, question: NewMessage(.user, "why?")).id
         #expect(old.migratedFrom == nil)
         let new = try store(db, version: 3)
         #expect(try new.conversation(chat, of: ada).0.title == "RAIN" && new.contents(of: chat, ada) == ["why?"])

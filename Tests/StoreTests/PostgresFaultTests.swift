@@ -15,7 +15,7 @@ private func sample(_ url: String, timeout: Duration = .seconds(5)) throws -> (S
     var options = StoreOptions()
     options.timeout = timeout
     let store = try Store(url, options), ada = try store.addTestUser("ada")
-    return (store, ada, try store.createConversation("chat", for: ada).0.id)
+    return (store, ada, try store.createConversation("chat", for: ada).id)
 }
 
 /// Kills and restarts the server three times, each after 40 more messages.

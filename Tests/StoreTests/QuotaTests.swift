@@ -5,12 +5,12 @@ import Testing
     @Test(arguments: Backend.allCases) func `an account stores a limited number of conversations`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxConversations = 2 }
         let ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
-        let first = try store.createConversation("1", for: ada).0.id, again = ConversationID()
+        let first = try store.createConversation("1", for: ada).id, again = ConversationID()
         _ = try store.appendAndRead(NewMessage(.user, "x"), to: again, of: ada, creating: "2")
         let error = StoreError.quotaExceeded(.conversations, limit: 2)
         #expect(throws: error) { try store.createConversation("3", for: ada) }
         #expect(throws: error) { try store.appendAndRead(NewMessage(.user, "x"), to: ConversationID(), of: ada, creating: "3") }
-        #expect(try store.createConversation("2", as: again, for: ada).0.title == "2")                   // exists
+        #expect(try store.createConversation("2", as: again, for: ada).title == "2")                   // exists
         _ = try store.createConversation("1", for: bob)
         try store.delete(first, of: ada)
         _ = try store.createConversation("3", for: ada)
@@ -19,7 +19,7 @@ import Testing
     @Test(arguments: Backend.allCases) func `an account stores a limited number of characters`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxStoredCharacters = 20 }
         let ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
-        let first = try store.createConversation("first", for: ada).0.id, second = try store.createConversation("second", for: ada).0.id
+        let first = try store.createConversation("first", for: ada).id, second = try store.createConversation("second", for: ada).id
         try store.append(NewMessage(.user, "ü234567890"), to: first, of: ada)
         let long = try store.append(NewMessage(.user, "1234567"), to: second, of: ada)
         let error = StoreError.quotaExceeded(.storedCharacters, limit: 20)
@@ -69,7 +69,7 @@ import Testing
     @Test(arguments: Backend.allCases) func `0 is no limit`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.maxConversations = 0; $0.maxStoredCharacters = 0; $0.maxAPIKeys = 0 }
         let ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("1", for: ada).0.id
+        let chat = try store.createConversation("1", for: ada).id
         try store.append(NewMessage(.user, "x"), to: chat, of: ada)
         _ = try store.addAPIKey("1", hash: "1", for: ada)
     }

@@ -175,7 +175,7 @@ private struct RandomRun {
         let sameID = random.below(6) == 0 ? model.chats.randomElement(using: &random)?.id : nil
         let found = model.chats.first { $0.id == sameID }
         let result = outcome { () throws(StoreError) in
-            try store.createConversation(title, as: sameID ?? ConversationID(), for: users[owner]).0.summary
+            try store.createConversation(title, as: sameID ?? ConversationID(), for: users[owner]).summary
         }
         if let found {
             let isVisible = found.owner == owner && found.deletedAt == nil

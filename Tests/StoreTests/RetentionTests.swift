@@ -7,8 +7,8 @@ import Testing
     @Test(arguments: Backend.allCases) func `conversations without new messages are deleted after their time`(_ backend: Backend) throws {
         let db = try TestDatabase(backend)
         let store = try db.store { $0.conversationRetention = .seconds(30 * 86_400) }, ada = try store.addTestUser("ada")
-        let old = try store.createConversation("old", for: ada, question: NewMessage(.user, "why?")).0.id
-        let used = try store.createConversation("used", for: ada, question: NewMessage(.user, "why?")).0.id
+        let old = try store.createConversation("old", for: ada, question: NewMessage(.user, "why?")).id
+        let used = try store.createConversation("used", for: ada, question: NewMessage(.user, "why?")).id
         db.advanceClock(by: Self.day * 29)
         try store.purge()
         try store.append(NewMessage(.user, "and now?"), to: used, of: ada)

@@ -27,7 +27,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
     private func fill(_ name: String) throws {
         let store = try Store("sqlite:" + folder(name)), ada = try store.addTestUser("ada")
         for i in 0..<30 {
-            let chat = try store.createConversation("chat \(i)", for: ada).0.id
+            let chat = try store.createConversation("chat \(i)", for: ada).id
             for j in 0..<4 { try store.append(NewMessage(.user, "message \(j) of \(i)"), to: chat, of: ada) }
         }
     }
@@ -162,7 +162,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
         options.deletedRetention = .zero
         do {
             let store = try Store("sqlite:" + folder("chat.db"), options), ada = try store.addTestUser("ada")
-            let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "do not remember this")).0.id
+            let chat = try store.createConversation("chat", for: ada, question: NewMessage(.user, "do not remember this")).id
             try store.delete(chat, of: ada)
             #expect(try store.purge() == 1)
         }

@@ -17,7 +17,7 @@ import Threads
         func text() -> String { (0...random.below(5)).map { _ in parts[random.below(parts.count)] }.joined() }
         for i in 0..<60 {
             let title = text(), messages = (0..<random.below(4)).map { _ in text() }
-            let id = try store.createConversation(title, for: i % 4 == 0 ? bob : ada).0.id
+            let id = try store.createConversation(title, for: i % 4 == 0 ? bob : ada).id
             for message in messages { try store.append(NewMessage(.assistant, message), to: id, of: i % 4 == 0 ? bob : ada) }
             if i % 4 != 0 { chats.append((id, [title] + messages)) }
             db.advanceClock(by: .milliseconds(1))
@@ -40,7 +40,7 @@ import Threads
 
     @Test(arguments: Backend.allCases) func `replaced, deleted and restored messages are searched like others`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), store = try db.store { $0.conversationsReadFirst = 1 }, ada = try store.addTestUser("ada")
-        let chat = try store.createConversation("first", for: ada).0.id
+        let chat = try store.createConversation("first", for: ada).id
         let question = try store.append(NewMessage(.user, "umbrella"), to: chat, of: ada)
         db.advanceClock(by: .seconds(1))
         _ = try store.createConversation("newer, so that the index is used", for: ada)
@@ -64,7 +64,7 @@ import Threads
         let folder = TemporaryFolder(in: TemporaryFolder.inMemory)
         let store = try Store("sqlite:" + folder("chat.db"))
         let ada = try store.addTestUser("ada"), bob = try store.addTestUser("bob")
-        let chat = try store.createConversation("title", for: ada, question: NewMessage(.user, "\u{1}#\u{1}")).0.id
+        let chat = try store.createConversation("title", for: ada, question: NewMessage(.user, "\u{1}#\u{1}")).id
         _ = try store.createConversation("title", for: bob, question: NewMessage(.user, "\u{1}$\u{1}"))
         func isInFiles(_ text: String) throws -> Bool {
             store.close()
@@ -81,7 +81,7 @@ import Threads
     @Test func `the index of SQLite is rewritten at most once a day`() throws {
         let db = try TestDatabase(.sqlite), store = try db.store { $0.deletedRetention = .zero }, ada = try store.addTestUser("ada")
         func deleteChat() throws {
-            let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "umbrella")).0.id
+            let chat = try store.createConversation("Rain", for: ada, question: NewMessage(.user, "umbrella")).id
             try store.purge()                                    // adds it to the index
             try store.delete(chat, of: ada)
             db.advanceClock(by: .seconds(1))
@@ -100,7 +100,7 @@ import Threads
     @Test(arguments: Backend.allCases) func `a search that takes too long is canceled`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), ada = try db.store().addTestUser("ada")
         let store = try db.store { $0.searchTimeout = .milliseconds(5) }
-        let chat = try store.createConversation("long", for: ada).0.id
+        let chat = try store.createConversation("long", for: ada).id
         // Two letters have no trigram, so all the texts are read.
         _ = try store.sql("""
             INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
@@ -130,7 +130,7 @@ import Threads
             }
         }
         for _ in 0..<2 { began.take() }
-        let chat = try store.createConversation("rain", for: ada).0.id
+        let chat = try store.createConversation("rain", for: ada).id
         #expect(try store.conversations(of: ada).conversations.map(\.id) == [chat])
         let error = #expect(throws: StoreError.self) { try store.conversations(of: ada, containing: "rain") }
         guard case .busy? = error else { Issue.record("\(String(describing: error))"); return }

@@ -89,7 +89,7 @@ import Testing
         let ada = try store.addUser("ada", passwordHash: "hash"), bob = try store.addUser("bob", passwordHash: "hash")
         let generation = Generation(model: "tiny", promptTokens: 2, answerTokens: 3, seconds: 1, reason: "stop")
         for user in [ada, bob] {
-            let chat = try store.createConversation("Rain", for: user.id, question: NewMessage(.user, "Why?")).0
+            let chat = try store.createConversation("Rain", for: user.id, question: NewMessage(.user, "Why?"))
             try store.append(NewMessage(.assistant, "Clouds."), to: chat.id, of: user.id, generation: generation)
             _ = try store.addAPIKey("laptop", hash: user.username, for: user.id)
             _ = try start(store, user)

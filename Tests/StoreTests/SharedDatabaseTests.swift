@@ -7,7 +7,7 @@ import Testing
         let db = try TestDatabase(backend), store = try db.store { $0.leaseTime = .seconds(60) }, ada = try store.addTestUser("ada")
         let (alive, other) = (ServerID(), ServerID())
         for id in [alive, other] { #expect(try store.register(id, name: "\(id)", version: "1", keyDigest: "k") == []) }
-        let chat = try store.createConversation("Rain", for: ada).0.id
+        let chat = try store.createConversation("Rain", for: ada).id
         let first = AnswerLease(answer: MessageID(), server: alive), second = AnswerLease(answer: MessageID(), server: other)
         let question = try #require(try store.appendAndRead(NewMessage(.user, "a"), to: chat, of: ada, taking: first).1.last)
         #expect(throws: StoreError.answering) { try store.appendAndRead(NewMessage(.user, "b"), to: chat, of: ada, taking: second) }

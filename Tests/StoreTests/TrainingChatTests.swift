@@ -10,7 +10,7 @@ import Testing
 
     @discardableResult
     private func chat(_ store: Store, _ owner: UserID, _ texts: String...) throws -> TrainingChatID {
-        let id = try store.createConversation("chat", for: owner).0.id
+        let id = try store.createConversation("chat", for: owner).id
         for (i, text) in texts.enumerated() {
             let generation = i % 2 == 0 ? nil : Generation(model: "tiny", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop")
             try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: id, of: owner, generation: generation)

@@ -59,7 +59,7 @@ import Testing
     @Test(arguments: Backend.allCases) func `a chat that comes near a held-out one is not trained on`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
         func chat(_ texts: [String]) throws -> TrainingChatID {
-            let id = try store.createConversation("c", for: ada).0.id
+            let id = try store.createConversation("c", for: ada).id
             for (i, text) in texts.enumerated() { try store.append(NewMessage(i % 2 == 0 ? .user : .assistant, text), to: id, of: ada) }
             return try #require(TrainingChatID(id.description))
         }
@@ -181,7 +181,7 @@ import Testing
             db.advanceClock(by: .milliseconds(10))
             guard let (id, owner) = chats.isEmpty || random.below(6) == 0 ? nil : chats[random.below(chats.count)] else {
                 let owner = users[random.below(2)]
-                let id = try store.createConversation("chat \(step)", for: owner, question: NewMessage(.user, "q\(step)")).0.id
+                let id = try store.createConversation("chat \(step)", for: owner, question: NewMessage(.user, "q\(step)")).id
                 try store.append(NewMessage(.assistant, "a\(random.below(100))"), to: id, of: owner)
                 chats.append((id, owner))
                 continue
@@ -230,7 +230,7 @@ import Testing
         let db = try TestDatabase(backend)
         let stores = try (0..<3).map { _ in try db.store { $0.showsTrainingNotice = true } }
         let ada = try stores[0].addTestUser("ada")
-        let chats = try (0..<6).map { try stores[0].createConversation("\($0)", for: ada, question: NewMessage(.user, "q")).0.id }
+        let chats = try (0..<6).map { try stores[0].createConversation("\($0)", for: ada, question: NewMessage(.user, "q")).id }
         try inThreads(4) { thread in
             let store = stores[thread % 3]
             for i in 0..<20 {
@@ -246,7 +246,7 @@ import Testing
     /// Statements of another program, which knows none of the tables.
     @Test(arguments: Backend.allCases) func `changes by another program are noticed`(_ backend: Backend) throws {
         let store = try TestDatabase(backend).store { $0.showsTrainingNotice = true }, ada = try store.addTestUser("ada")
-        let id = try store.createConversation("c", for: ada, question: NewMessage(.user, "q")).0.id
+        let id = try store.createConversation("c", for: ada, question: NewMessage(.user, "q")).id
         let answer = try store.append(NewMessage(.assistant, "a"), to: id, of: ada)
         #expect(try store.trainingChats().chats.map(\.good) == [0])
         _ = try store.sql("INSERT INTO ratings (message_id, user_id, rating, rated_at) VALUES ('\(answer.id)', '\(ada)', 'good', 0)")

@@ -30,7 +30,7 @@ import Testing
             // The number makes each chat another one.
             let texts = (0..<2 * (1 + random.below(2))).map { _ in text() + " \(i)" }
             if i % 3 == 0 {
-                let title = text(), id = try store.createConversation(title, for: ada).0.id
+                let title = text(), id = try store.createConversation(title, for: ada).id
                 for (j, text) in texts.enumerated() {
                     try store.append(NewMessage(j % 2 == 0 ? .user : .assistant, text), to: id, of: ada)
                 }

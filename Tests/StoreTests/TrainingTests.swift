@@ -4,7 +4,7 @@ import Testing
 /// Consent, and what may be used for training.
 @Suite struct TrainingTests {
     private func chat(_ store: Store, _ owner: UserID, _ question: String = "2 + 2?") throws -> ConversationID {
-        let id = try store.createConversation("chat", for: owner, question: NewMessage(.user, question)).0.id
+        let id = try store.createConversation("chat", for: owner, question: NewMessage(.user, question)).id
         let generation = Generation(model: "tiny", promptTokens: 1, answerTokens: 1, seconds: 1, reason: "stop")
         try store.append(NewMessage(.assistant, "5"), to: id, of: owner, generation: generation)
         return id

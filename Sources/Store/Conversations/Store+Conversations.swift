@@ -28,19 +28,13 @@ package struct ConversationCursor: Sendable, Equatable, LosslessStringConvertibl
 
 extension Store {
     /// Creates a conversation, once however often it is called with the same `id`.
-    ///
-    /// - Parameter question: A first message, stored in the same transaction.
     package func createConversation(
-        _ title: String, as id: ConversationID = ConversationID(), for owner: UserID, question: NewMessage? = nil
-    ) throws(StoreError) -> (StoredConversation, Message?) {
+        _ title: String, as id: ConversationID = ConversationID(), for owner: UserID
+    ) throws(StoreError) -> StoredConversation {
         let now = options.now()
-        let messageID = MessageID()
         return try database.transaction(.write) { connection throws(StoreError) in
             try Self.insertConversation(id, title, for: owner, options, at: now, on: connection)
-            let stored = try question.map { message throws(StoreError) in
-                try Self.append(message, id: messageID, to: id, of: owner, options, at: now, on: connection, database.dialect)
-            }
-            return (try Self.conversation(id, of: owner, on: connection), stored)
+            return try Self.conversation(id, of: owner, on: connection)
         }
     }
 

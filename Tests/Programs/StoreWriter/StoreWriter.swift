@@ -53,7 +53,7 @@ struct StoreWriter {
     /// answer with its token counts.
     private static func append(to store: Store, from first: Int) throws(StoreError) {
         let user = try writer(in: store), next = Counter(first)
-        let chats = try (0..<8).map { i throws(StoreError) in try store.createConversation("chat \(i)", as: id(i), for: user).0.id }
+        let chats = try (0..<8).map { i throws(StoreError) in try store.createConversation("chat \(i)", as: id(i), for: user).id }
         let write = { @Sendable in
             while true {
                 let i = next.value.add(1, ordering: .relaxed).oldValue
@@ -88,7 +88,7 @@ struct StoreWriter {
     }
 
     private static func fillUp(_ store: Store, upTo bytes: Int) throws(StoreError) {
-        let user = try writer(in: store), chat = try store.createConversation("chat", for: user).0.id
+        let user = try writer(in: store), chat = try store.createConversation("chat", for: user).id
         limitFiles(to: bytes)
         var written = 0
         do {
@@ -135,7 +135,8 @@ struct StoreWriter {
         let user = try writer(in: store)
         let text = "Every second word of this is rain, and the rest of it is snow that fell in winter. "
         for i in 0..<count {
-            let chat = try store.createConversation("chat \(i)", for: user, question: NewMessage(.user, text + "\(i)")).0.id
+            let chat = try store.createConversation("chat \(i)", for: user).id
+            try store.append(NewMessage(.user, text + "\(i)"), to: chat, of: user)
             for j in 0..<3 { try store.append(NewMessage(j % 2 == 0 ? .assistant : .user, "\(text)\(text) \(j)"), to: chat, of: user) }
         }
         var page = try store.conversations(of: user)
