@@ -165,7 +165,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "Infer", "JSON", "Threads", "Random", "Formats", "Checkpoint", "Distributed", "Model", "Tokenize", "Autograd", "Kernels",
-                "Files",
+                "Hashing", "Files",
             ],
             path: "Tests/TestSupport", swiftSettings: features
         ),

@@ -16,16 +16,9 @@ package struct CheckpointHeader: Equatable {
     /// The XXH3 digest of all bytes after the header.
     package let digest: String
 
-    init(length: Int, digest: String) {
+    package init(length: Int, digest: String) {
         self.length = length
         self.digest = digest
-    }
-
-    /// Computes the header of a file. The first 512 of these bytes are ignored.
-    package init(for bytes: [UInt8]) {
-        let digest = Digest()
-        digest.add(bytes.span.extracting(droppingFirst: Self.size))
-        self.init(length: bytes.count, digest: digest.text)
     }
 
     package var bytes: [UInt8] {

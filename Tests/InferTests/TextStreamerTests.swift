@@ -15,10 +15,21 @@ import Tokenize
         return vocabulary
     }()
     private static let eos: TokenID = 269
+    /// Of a vocabulary of bytes with the same `<|eos|>`.
+    private let renderer: ChatRenderer
+
+    init() throws {
+        let others = (256..<269).map { "<|\($0)|>" }
+        let tokenizer = try Tokenizer(Vocabulary.ofBytes(specialTokens: others + ["<|eos|>", "<|user|>", "<|assistant|>"], first: false))
+        renderer = try ChatRenderer(.specialTokens, for: tokenizer)
+    }
+
+    private func rules(_ stopTexts: [String], trims: Bool) -> StopRules {
+        StopRules(for: trims ? .chat([]) : .text(""), Self.vocabulary, renderer, stop: stopTexts)
+    }
 
     private func run(_ ids: [TokenID], _ stopTexts: [String], trims: Bool) -> (pieces: [TextPiece], used: Int) {
-        let rules = StopRules(stopTokens: [Self.eos], stopTexts: stopTexts, trimsWhitespace: trims)
-        var text = TextStreamer(Self.vocabulary, rules), pieces: [TextPiece] = [], used = 0
+        var text = TextStreamer(Self.vocabulary, rules(stopTexts, trims: trims)), pieces: [TextPiece] = [], used = 0
         for id in ids where !text.isFinished {
             used += 1
             if let piece = text.add(.init(id)) { pieces.append(piece) }
@@ -67,8 +78,7 @@ import Tokenize
     }
 
     @Test func `text that may begin a stop text is held back until that is decided`() {
-        let rules = StopRules(stopTokens: [Self.eos], stopTexts: ["END."], trimsWhitespace: false)
-        var text = TextStreamer(Self.vocabulary, rules)
+        var text = TextStreamer(Self.vocabulary, rules(["END."], trims: false))
         let ids = "aENx".utf8.map { TokenID($0) }
         #expect(ids.map { text.add(.init($0))?.text } == ["a", nil, nil, "ENx"])
         #expect("END.z".utf8.map { text.add(.init(TokenID($0)))?.text } == [nil, nil, nil, nil, nil])
@@ -102,7 +112,7 @@ import Tokenize
             for id in answer.utf8 { pieces += text.add(.init(TokenID(id)))?.text ?? "" }
             return pieces + (text.finish()?.text ?? "")
         }
-        let rules = StopRules(stopTokens: [], stopTexts: ["Lima"], trimsWhitespace: true)
+        let rules = rules(["Lima"], trims: true)
         #expect(text(" The capital of Peru is Lima.", rules) == "The capital of Peru is ")
         #expect(text(" \n Lima", rules) == "" && text(" a \n", rules) == "a")
         let vocabulary = SampleCheckpoint.vocabulary
@@ -112,8 +122,7 @@ import Tokenize
     }
 
     @Test func `a stop token is kept where it is asked for, without text`() {
-        var text = TextStreamer(
-            Self.vocabulary, StopRules(stopTokens: [Self.eos], stopTexts: [], trimsWhitespace: false), keepsStopToken: true)
+        var text = TextStreamer(Self.vocabulary, rules([], trims: false), keepsStopToken: true)
         #expect(text.add(.init(97))?.text == "a")
         let last = text.add(.init(Self.eos))
         #expect(last?.text == "" && last?.tokens.map(\.id) == [Self.eos] && text.isFinished)

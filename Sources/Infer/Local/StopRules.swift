@@ -48,14 +48,6 @@ package struct StopRules: Sendable, Equatable {
         self.hasTurnEnd = hasTurnEnd
     }
 
-    package init(stopTokens: [TokenID], stopTexts: [String], trimsWhitespace: Bool) {
-        self.stopTokens = stopTokens
-        banned = []
-        self.stopTexts = stopTexts.map { Array($0.utf8) }
-        hasTurnEnd = false
-        self.trimsWhitespace = trimsWhitespace
-    }
-
     /// The start of the first complete stop text; of stop texts that end at the same byte, the longest one's.
     ///
     /// - Returns: Also the text; nil if it is the chat template's end of a turn, not a text of the request.
