@@ -1,3 +1,4 @@
+import Files
 import Gzip
 
 /// The files in a zip archive, of which only those that are asked for are decompressed.
@@ -100,9 +101,9 @@ extension ZippedFiles {
         return (max(0, last - 0xFFFF)...last).last { bytes[$0...].starts(with: signature) }
     }
 
-    /// A number of 2 or 4 bytes, the lowest first.
+    /// A number of 2 or 4 bytes.
     private func integer(at offset: Int, bytes count: Int) throws(SkipReason) -> Int {
-        try slice(at: offset, count: count).reversed().reduce(0) { $0 << 8 | Int($1) }
+        Int(littleEndian: try slice(at: offset, count: count).span)
     }
 
     private func slice(at offset: Int, count: Int) throws(SkipReason) -> ArraySlice<UInt8> {
