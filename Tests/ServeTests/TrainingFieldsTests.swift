@@ -258,7 +258,7 @@ import Threads
         }
         let name = String(repeating: "n", count: 64), files = Array(repeating: #""generated""#, count: 101)
         for (settings, isFine) in [
-            (#"{"rank":1}"#, true), (#"{"rank":0}"#, false), (#"{"rank":4096}"#, true), (#"{"rank":4097}"#, false),
+            (#"{"rank":1}"#, true), (#"{"rank":0}"#, false), (#"{"rank":65536}"#, true), (#"{"rank":65537}"#, false),
             (#"{"rank":1.5}"#, false),
             (#"{"minutes":0.01}"#, true), (#"{"minutes":0.009}"#, false), (#"{"minutes":100000}"#, true), (#"{"minutes":100001}"#, false),
             (#"{"max_steps":1}"#, true), (#"{"max_steps":0}"#, false), (#"{"replay_share":0.9}"#, true), (#"{"replay_share":0.91}"#, false),

@@ -47,6 +47,23 @@ import Testing
         }
     }
 
+    @Test func `the page and openapi.yaml have the ranges of the numbers of a training run`() throws {
+        let page = String(decoding: try #require(files["/web/training/settings.js"]).bytes, as: UTF8.self)
+        let description = try String(contentsOfFile: repositoryPath("Documentation/Reference/openapi.yaml"), encoding: .utf8)
+        let schema = description[try #require(description.firstRange(of: "    TrainingRunSettings:\n")).upperBound...]
+        func range(_ pattern: String, in text: some StringProtocol) throws -> [Double?] {
+            let match = try #require(try Regex(pattern).firstMatch(in: String(text)), "\(pattern)")
+            return [1, 2].map { match[$0].substring.flatMap { Double($0.replacing("_", with: "")) } }
+        }
+        for number in RunNumber.all {
+            let expected: [Double?] = [number.range.lowerBound, number.range.upperBound], name = number.name
+            #expect(try range(#"\b\#(name): \[([0-9._]+), ([0-9._]+)\]"#, in: page) == expected, "\(name) of the page")
+            #expect(
+                try range(#"\n +\#(name): \{.* minimum: ([0-9.]+), maximum: ([0-9.]+)"#, in: schema) == expected,
+                "\(name) of openapi.yaml")
+        }
+    }
+
     @Test func `each file has a content type and ETags`() throws {
         #expect(
             files["/"]?.contentType == "text/html; charset=utf-8" && files["/web/main.js"]?.contentType == "text/javascript; charset=utf-8")

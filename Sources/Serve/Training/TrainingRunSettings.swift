@@ -113,7 +113,7 @@ package struct TrainingRunSettings: Equatable {
     }
 }
 
-/// A number among the settings of a run. The page and openapi.yaml repeat names and ranges.
+/// A number among the settings of a run. The page and openapi.yaml repeat names and ranges: WebFilesTests compares them.
 package struct RunNumber: Sendable {
     /// In requests, where runs are stored, and with hyphens as an option of `slm training start`.
     package let name: String
@@ -128,9 +128,7 @@ package struct RunNumber: Sendable {
     /// What a run has whose request does not set them.
     static let defaultRank = 16, defaultMinutes = 10, defaultReplayShare = 0.8
 
-    static let rank = RunNumber(
-        name: "rank", option: "--lora", isWhole: true, range: 1...4_096, help: "Train a LoRA adapter of this rank.",
-        defaultText: "\(defaultRank)")
+    static let rank = RunNumber("lora", as: "rank", in: AdapterSettings.settings, defaultText: "\(defaultRank)")
     static let minutes = RunNumber(
         name: "minutes", option: "--time", unit: "m", range: 0.01...100_000, help: "Train for X minutes.",
         defaultText: "\(defaultMinutes)")
@@ -152,15 +150,15 @@ package struct RunNumber: Sendable {
 
 extension RunNumber {
     /// A setting of `slm finetune`.
-    private init<Whole>(_ name: String, in settings: [Setting<Whole>], defaultText: String = "") {
+    private init<Whole>(_ name: String, as key: String? = nil, in settings: [Setting<Whole>], defaultText: String = "") {
         guard let setting = settings.first(where: { $0.name == name }) else { preconditionFailure("no setting \(name)") }
         switch setting.type {
         case .integer(let range):
             self.init(
-                name: setting.key, option: setting.option, isWhole: true, range: Double(range.lowerBound)...Double(range.upperBound),
+                name: key ?? setting.key, option: setting.option, isWhole: true, range: Double(range.lowerBound)...Double(range.upperBound),
                 help: setting.help, defaultText: defaultText)
         case .number(let range):
-            self.init(name: setting.key, option: setting.option, range: range, help: setting.help, defaultText: defaultText)
+            self.init(name: key ?? setting.key, option: setting.option, range: range, help: setting.help, defaultText: defaultText)
         case .seconds, .flag, .text, .choice: preconditionFailure("\(setting.name) is no number")
         }
     }

@@ -10,7 +10,11 @@ import { check, field, select } from "./parts.js";
 const METHODS = [["", "Automatic"], ["lora", "LoRA adapter: small and quick"], ["full", "All weights"]];
 /** @type {[string, string][]} */
 const BUDGETS = [["minutes", "Minutes"], ["epochs", "Epochs"], ["max_steps", "Steps"]];
-const BUDGET_LIMITS = { minutes: 100_000, epochs: 1_000_000, max_steps: 1_000_000_000 };
+/** The ranges of numbers, as in `RunNumber` of the server. @type {Record<string, [number, number]>} */
+const RANGES = {
+  rank: [1, 65_536], minutes: [0.01, 100_000], epochs: [0, 1_000_000], max_steps: [1, 1_000_000_000], replay_share: [0.01, 0.9],
+  lr: [0, 10],
+};
 
 /** What the settings of a run can choose from. @param {import("../common/api.js").API} api */
 export async function modelsAndTags(api) {
@@ -40,6 +44,10 @@ export class SettingsForm {
       element.value = value ?? "";
       return element;
     };
+    const number = (/** @type {string} */ name, /** @type {any} */ value, /** @type {number | "any"} */ step = 1, factor = 1) => {
+      const [min, max] = RANGES[name].map((limit) => limit * factor);
+      return input({ type: "number", min, max, step, placeholder: "automatic" }, value);
+    };
     const choice = (/** @type {[string, string][]} */ options, /** @type {any} */ value) =>
       select(options, value ?? "", { onchange: changed });
     this.name = input({ type: "text", maxlength: 64, dir: "auto", placeholder: "automatic" }, initial.name);
@@ -48,21 +56,18 @@ export class SettingsForm {
       .../** @type {[string, string][]} */ (usable.map(({ id, name }) => [id, visible(name)]))], initial.base);
     if (this.base.selectedIndex < 0) this.base.value = "";
     this.method = choice(METHODS, initial.method);
-    this.rank = input({ type: "number", min: 1, max: 4096, placeholder: "automatic" }, initial.rank);
+    this.rank = number("rank", initial.rank);
     this.objective = choice([["chats", "Answers and corrections"],
       ["preferences", "Preferences among answers"]],
       initial.objective ?? "chats");
-    const budget = /** @type {keyof typeof BUDGET_LIMITS} */ (["epochs", "max_steps"].find((name) => initial[name] != null) ?? "minutes");
+    const budget = ["epochs", "max_steps"].find((name) => initial[name] != null) ?? "minutes";
     this.budget = choice(BUDGETS, budget);
-    this.amount = input({ type: "number", min: 1, max: BUDGET_LIMITS[budget], step: "any", placeholder: "automatic" },
-      initial[budget] ?? (settings ? "" : 10));
-    this.budget.addEventListener("change",
-      () => { this.amount.max = BUDGET_LIMITS[/** @type {keyof typeof BUDGET_LIMITS} */ (this.budget.value)]; });
-    this.share = input({ type: "number", min: 1, max: 90, step: 1, placeholder: "automatic" },
-      initial.replay_share == null ? "" : Math.round(initial.replay_share * 100));
+    this.amount = number(budget, initial[budget] ?? (settings ? "" : 10), "any");
+    this.budget.addEventListener("change", () => { [this.amount.min, this.amount.max] = RANGES[this.budget.value]; });
+    this.share = number("replay_share", initial.replay_share == null ? "" : Math.round(initial.replay_share * 100), 1, 100);
     this.replay = el("textarea", { rows: 2, dir: "ltr", spellcheck: "false", oninput: changed, placeholder: "automatic" });
     this.replay.value = (initial.replay ?? []).join("\n");
-    this.rate = input({ type: "number", min: 0, max: 10, step: "any", placeholder: "automatic" }, initial.lr);
+    this.rate = number("lr", initial.lr, "any");
     this.fields = filterFields(this.filter, known, changed);
     this.all = el("input", { type: "checkbox", onchange: () => {
       this.fields.hidden = this.all.checked;
