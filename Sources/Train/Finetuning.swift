@@ -11,9 +11,7 @@ package import Tokenize
 /// Sets up a fine-tuning run from a base checkpoint and chats.
 ///
 ///     let finetuning = try Finetuning(
-///         of: FinetuningBase("base.h5", on: processor), .init(data: ["chats.jsonl"]), plan, in: folder, on: processor,
-///         precision: .bfloat16
-///     )
+///         of: FinetuningBase("base.h5", on: processor), .init(data: ["chats.jsonl"]), plan, in: folder, on: processor)
 ///     try finetuning.run.run(clock: now, shouldStop: { _ in false }) { event in … }
 package struct Finetuning {
     package struct Settings: Sendable {
@@ -68,12 +66,12 @@ package struct Finetuning {
     ///
     /// - Parameters:
     ///   - start: Its adapter, if it has one, replaces `settings.lora`.
+    ///   - plan: Without a machine, activations are f32.
     ///   - clock: Monotonic seconds. Without it, a run of limited time has the warmup of a long one.
     ///   - preparing: Called with the share that is done.
     package init(
         of start: FinetuningBase, _ settings: Settings, _ plan: TrainingPlan, in folder: String, on processor: Processor,
-        precision: DataType, over ranks: RankGroup? = nil, clock: () -> Double = { 0 },
-        preparing: (Preparation, _ share: Double) -> Void = { _, _ in }
+        over ranks: RankGroup? = nil, clock: () -> Double = { 0 }, preparing: (Preparation, _ share: Double) -> Void = { _, _ in }
     ) throws {
         try start.verify()
         let path = start.path, base = start.checkpoint
@@ -108,11 +106,9 @@ package struct Finetuning {
         plan.evaluatesFirst = true
         try Folder.create(folder)
         let (trainer, adapter) = try Self.trainer(
-            of: start, settings, basePath: try RelativePath.of(path, from: folder), on: processor, precision,
-            seed: UInt64(bitPattern: Int64(plan.seed)), { preparing(.initialization, $0) }
-        )
+            of: start, settings, basePath: try RelativePath.of(path, from: folder), plan, on: processor
+        ) { preparing(.initialization, $0) }
         trainer.context = context
-        trainer.model.recomputesBlocks = plan.machine?.recomputesBlocks ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
             try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
@@ -135,16 +131,15 @@ package struct Finetuning {
     /// Resumes a run.
     ///
     /// - Parameters:
-    ///   - changedPlan: The plan to continue with; the stored one if nil.
+    ///   - changed: The plan to continue with, and how it differs from the stored one; nil to continue with the stored one.
     ///   - base: The base model of a LoRA adapter, if it was moved.
     package init(
-        resuming folder: String, _ changedPlan: TrainingPlan? = nil, base: String? = nil, on processor: Processor, precision: DataType,
-        over ranks: RankGroup? = nil
+        resuming folder: String, _ changed: (plan: TrainingPlan, changes: [PlanChange])? = nil, base: String? = nil,
+        on processor: Processor, over ranks: RankGroup? = nil
     ) throws {
         let stored = try TrainingRun.checkpoint(toResume: folder)
         let vocabulary = try FinetuningVocabulary(stored)
-        let storedPlan = try TrainingPlan(from: stored)
-        var plan = changedPlan ?? storedPlan
+        var plan = try changed?.plan ?? TrainingPlan(from: stored)
         let settings = try Settings(of: stored), context = settings.context ?? stored.configuration.context
         let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, context: context, over: ranks, on: processor.pool)
         let preferences = try stored.finetuningPreferences.map {
@@ -155,14 +150,11 @@ package struct Finetuning {
         }
         let examples = try FinetuningExamples(chats, preferences, plan)
         plan.batch = min(plan.batch, examples.rowsPerEpoch)
-        let changes = try plan.changes(from: storedPlan)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
         let (model, parameters) = try stored.model(
             over: baseModel, copying: true, keepingQuantized: stored.adapter != nil, basePrecision: settings.basePrecision, on: processor)
-        let seed = UInt64(bitPattern: Int64(plan.seed))
-        let trainer = Trainer(model, parameters, on: processor, precision: precision, seed: seed)
+        let trainer = Trainer(model, parameters, plan, on: processor)
         trainer.context = context
-        trainer.model.recomputesBlocks = plan.machine?.recomputesBlocks ?? false
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
         case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.defaultReplayShare)
@@ -171,7 +163,7 @@ package struct Finetuning {
             trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], servingDefaults: stored.servingDefaults)
         let data = TrainedData(chats: chats, preferences: preferences, batches: training, vocabulary: vocabulary)
         try self.init(trained, data, settings, plan, in: folder, over: ranks)
-        self.changes = changes
+        changes = changed?.changes ?? []
         try run.restore(stored, changes)
     }
 
@@ -246,7 +238,7 @@ package struct Finetuning {
     }
 
     private static func trainer(
-        of start: FinetuningBase, _ settings: Settings, basePath: String, on processor: Processor, _ precision: DataType, seed: UInt64,
+        of start: FinetuningBase, _ settings: Settings, basePath: String, _ plan: TrainingPlan, on processor: Processor,
         _ preparing: (_ share: Double) -> Void
     ) throws -> (Trainer, LoRAAdapter?) {
         let base = start.stored, initial = start.adapter
@@ -257,7 +249,7 @@ package struct Finetuning {
         guard let lora = settings.lora else {
             let values = try start.checkpoint.values(of: list.trainable, copying: true, on: processor)
             let parameters = Parameters(list, values: values, on: processor)
-            return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), nil)
+            return (Trainer(model, parameters, plan, on: processor), nil)
         }
         var adapter = LoRAAdapter(lora, baseDigest: base.weightsDigest, basePath: basePath)
         let given = try initial?.adapter.map { try $0.principalValues(of: list.trainable, path: initial?.name ?? "", on: processor) } ?? nil
@@ -266,7 +258,7 @@ package struct Finetuning {
         let kept = try base.keeping(keepsQuantized ? settings.basePrecision : nil, on: processor)
         let frozen = try kept.values(of: list.frozen, keepingQuantized: keepsQuantized, on: processor)
         let quantized = keepsQuantized ? kept.quantizedWeights(of: list.frozen) : [:]
-        let parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: seed)
+        let parameters = Parameters(list, over: frozen, quantized: quantized, on: processor, seed: plan.randomSeed)
         parameters.initializeMagnitudes(of: list.loraLayers)
         for parameter in list.parameters where lora.addedTokens != nil && lora.trainsWhole(parameter.name) {
             if let rows = start.checkpoint.weights[parameter.name] { parameters.values[parameter.range].copy(from: rows.values) }
@@ -278,6 +270,13 @@ package struct Finetuning {
             adapter.principals = OrderedDictionary(principals, of: list.parameters)
         }
         if let initial { try Self.continue(initial, as: &adapter, parameters, list, principals: given) }
-        return (Trainer(model, parameters, on: processor, precision: precision, seed: seed), adapter)
+        return (Trainer(model, parameters, plan, on: processor), adapter)
+    }
+}
+
+extension Trainer {
+    fileprivate convenience init(_ model: GPT, _ parameters: Parameters, _ plan: TrainingPlan, on processor: Processor) {
+        self.init(model, parameters, on: processor, precision: plan.machine?.precision ?? .float32, seed: plan.randomSeed)
+        self.model.recomputesBlocks = plan.machine?.recomputesBlocks ?? false
     }
 }

@@ -191,6 +191,6 @@ extension TrainingData {
 
     /// The sets have different seeds, so their shuffles are independent.
     private func seed(_ split: DatasetSplit, _ plan: TrainingPlan) -> UInt64 {
-        UInt64(bitPattern: Int64(plan.seed)) &+ (split == .val ? 1 << 32 : 0)
+        plan.randomSeed &+ (split == .val ? 1 << 32 : 0)
     }
 }

@@ -65,6 +65,8 @@ package struct TrainingPlan: Sendable, Equatable {
 
     package init() {}
 
+    package var randomSeed: UInt64 { UInt64(bitPattern: Int64(seed)) }
+
     /// The total number of steps; nil if the length is a time.
     package func steps(perEpoch: Double, tokensPerStep: Int) -> Int? {
         switch length {

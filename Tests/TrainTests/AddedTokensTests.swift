@@ -44,7 +44,7 @@ import Train
     private func finetuning(_ settings: Finetuning.Settings, in name: String) throws -> Finetuning {
         let processor = try Processor(threads: 2)
         let base = try FinetuningBase(folder("base.h5"), .known(.chatml), adding: .ofTemplate, on: processor)
-        return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
+        return try Finetuning(of: base, settings, plan, in: folder(name), on: processor)
     }
 
     private func numbers(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] {
@@ -79,7 +79,7 @@ import Train
         // Resumed, it is the same run bit for bit.
         let stopping = try finetuning(settings(), in: "parts")
         try stopping.run.train(until: 3)
-        try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32).run.train()
+        try Finetuning(resuming: folder("parts"), on: Processor(threads: 2)).run.train()
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
         #expect(same)
 

@@ -71,7 +71,7 @@ import Train
 
     private func finetuning(_ settings: Finetuning.Settings, _ plan: TrainingPlan? = nil, in name: String) throws -> Finetuning {
         let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
-        return try Finetuning(of: base, settings, plan ?? self.plan, in: folder(name), on: processor, precision: .float32)
+        return try Finetuning(of: base, settings, plan ?? self.plan, in: folder(name), on: processor)
     }
 
     @Test(arguments: Kind.allCases) func `a resumed run equals an uninterrupted one bit for bit, and the base is unchanged`(
@@ -81,7 +81,7 @@ import Train
         let settings = settings(kind, steps: 12, replay: true)
         #expect(try finetuning(settings, in: "whole").run.train() == .finished)
         #expect(try finetuning(settings, in: "parts").run.train(until: 6) == .stopped)
-        let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
+        let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2))
         #expect(resumed.run.state.step == 6 && resumed.data.meta.report.kept == 20 && resumed.replay?.meta.report.kept == 40)
         #expect(try resumed.run.train() == .finished)
         for name in ["last.h5", "best.h5"] {
@@ -105,7 +105,7 @@ import Train
         #expect(whole.run.trainer.context == 32 && whole.run.trainer.model.recomputesBlocks && whole.run.tokensPerStep == 64)
         #expect(try whole.run.train() == .finished)
         #expect(try finetuning(settings, plan, in: "parts").run.train(until: 4) == .stopped)
-        let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
+        let resumed = try Finetuning(resuming: folder("parts"), on: processor)
         #expect(resumed.run.trainer.context == 32 && resumed.run.trainer.parameters.frozenPrecision == .int8)
         #expect(try resumed.run.train() == .finished)
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
@@ -135,7 +135,7 @@ import Train
         #expect(whole.run.trainer.parameters.frozenPrecision == precision)
         #expect(try whole.run.train() == .finished)
         #expect(try finetuning(settings, in: "parts").run.train(until: 4) == .stopped)
-        let resumed = try Finetuning(resuming: folder("parts"), on: processor, precision: .float32)
+        let resumed = try Finetuning(resuming: folder("parts"), on: processor)
         #expect(resumed.run.trainer.parameters.frozenPrecision == precision)
         #expect(try resumed.run.train() == .finished)
         let same = try InputFile.contents(of: folder("whole/last.h5")) == InputFile.contents(of: folder("parts/last.h5"))
@@ -266,7 +266,7 @@ import Train
         #expect(errorMessage(settings).hasPrefix("folder/bad.jsonl:21: "))
         settings.skipsBad = true
         #expect(try finetuning(settings, in: "skips").run.train(until: 2) == .stopped)
-        let resumed = try Finetuning(resuming: folder("skips"), on: Processor(threads: 2), precision: .float32)
+        let resumed = try Finetuning(resuming: folder("skips"), on: Processor(threads: 2))
         #expect(resumed.run.state.step == 2 && resumed.data.report?.malformed == 1)
     }
 
@@ -278,8 +278,7 @@ import Train
             let processor = try Processor(threads: 2)
             var start = try FinetuningBase(folder(base), on: processor)
             start.adapter = initial
-            return try Finetuning(
-                of: start, settings(.full, steps: 4), plan, in: folder(name), on: processor, precision: .float32)
+            return try Finetuning(of: start, settings(.full, steps: 4), plan, in: folder(name), on: processor)
         }
         let continued = try second("second", first), trainer = continued.run.trainer
         let (_, parameters) = try first.model(on: Processor(threads: 2))
@@ -289,7 +288,7 @@ import Train
         }
         #expect(continued.run.adapter?.shape == shape && continued.run.adapter?.principals.count == first.adapter?.principals.count)
         try continued.run.train()
-        let resumed = try Finetuning(resuming: folder("second"), on: Processor(threads: 2), precision: .float32)
+        let resumed = try Finetuning(resuming: folder("second"), on: Processor(threads: 2))
         #expect(resumed.run.state.step == 4 && resumed.run.adapter?.shape == shape)
         let whole = try Checkpoint(reading: folder("base.h5"))
         #expect(throws: TrainingError.noAdapter(path: folder("base.h5"))) { _ = try second("third", whole) }
@@ -305,11 +304,10 @@ import Train
         #expect(throws: TrainingError.adapterAsBase(path: folder("run/best.h5"))) {
             let processor = try Processor(threads: 1)
             _ = try Finetuning(
-                of: FinetuningBase(folder("run/best.h5"), on: processor), settings(.full, steps: 4), plan, in: folder("b"), on: processor,
-                precision: .float32)
+                of: FinetuningBase(folder("run/best.h5"), on: processor), settings(.full, steps: 4), plan, in: folder("b"), on: processor)
         }
         chats(.names, 21, in: "names.jsonl")
-        let resume = { (name: String) in _ = try Finetuning(resuming: folder(name), on: Processor(threads: 1), precision: .float32) }
+        let resume = { (name: String) in _ = try Finetuning(resuming: folder(name), on: Processor(threads: 1)) }
         #expect(throws: TrainingError.changedData(paths: [folder("run/../names.jsonl")])) { try resume("run") }
         try Folder.create(folder("no"))
         var stored = try Checkpoint(reading: folder("run/last.h5"))
@@ -335,7 +333,7 @@ import Train
         var settings = settings(.full, steps: 1), seconds = 0.0
         settings.length = .seconds(1_800)
         let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
-        let run = try Finetuning(of: base, settings, plan, in: folder("timed"), on: processor, precision: .float32, clock: {
+        let run = try Finetuning(of: base, settings, plan, in: folder("timed"), on: processor, clock: {
             seconds += 2
             return seconds
         }).run

@@ -72,7 +72,7 @@ import Train
         plan.evalEvery = 5
         plan.machine = TrainingMachine(processor, .float32, recomputesBlocks: recomputing)
         let base = try FinetuningBase(folder("base.h5"), on: processor)
-        return try Finetuning(of: base, settings, plan, in: folder(name), on: processor, precision: .float32)
+        return try Finetuning(of: base, settings, plan, in: folder(name), on: processor)
     }
 
     /// The share of answers with the property, sampled at temperature 1 for questions that no data contains.
@@ -130,7 +130,7 @@ import Train
         let settings = settings(method, steps: 12, lora: lora)
         #expect(try finetuning(settings, in: "whole").run.train() == .finished)
         #expect(try finetuning(settings, in: "parts").run.train(until: 6) == .stopped)
-        let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2), precision: .float32)
+        let resumed = try Finetuning(resuming: folder("parts"), on: Processor(threads: 2))
         #expect(resumed.run.state.step == 6 && resumed.preferences?.method == method)
         #expect(try resumed.run.train() == .finished)
         for name in ["last.h5", "best.h5", "reference.txt"] {
@@ -158,7 +158,7 @@ import Train
         _ = try base(steps: 5)
         #expect(try finetuning(settings(.dpo, steps: 12, lora: true), in: "run").run.train(until: 4) == .stopped)
         let processor = try Processor(threads: 2), path = folder("run/reference.txt")
-        func resume() throws { _ = try Finetuning(resuming: folder("run"), on: processor, precision: .float32) }
+        func resume() throws { _ = try Finetuning(resuming: folder("run"), on: processor) }
         let stored = try InputFile.contents(of: path)
         folder.write(Array(stored.prefix(stored.count / 2)), to: "run/reference.txt")
         #expect(throws: PreferenceError.self) { try resume() }
@@ -180,16 +180,14 @@ import Train
         try first.run.train()
         var start = try FinetuningBase(folder("base.h5"), on: processor)
         start.adapter = try Checkpoint(reading: folder("first/last.h5"))
-        let second = try Finetuning(
-            of: start, settings, first.run.plan, in: folder("second"), on: processor, precision: .float32)
+        let second = try Finetuning(of: start, settings, first.run.plan, in: folder("second"), on: processor)
         var losses: [Double] = []
         try second.run.train { if case .evaluated(_, let validation?, _, _, _) = $0 { losses.append(validation.loss) } }
         #expect(abs((losses.first ?? 0) - 0.693_147) < 1e-4 && losses.last ?? 1 < 0.69)
         // The adapter itself is no base.
         #expect(throws: TrainingError.adapterAsBase(path: folder("first/last.h5"))) {
             try Finetuning(
-                of: FinetuningBase(folder("first/last.h5"), on: processor), settings, first.run.plan, in: folder("third"),
-                on: processor, precision: .float32)
+                of: FinetuningBase(folder("first/last.h5"), on: processor), settings, first.run.plan, in: folder("third"), on: processor)
         }
     }
 
@@ -213,8 +211,7 @@ import Train
             plan.machine = TrainingMachine(processor, .float32)
             do {
                 let finetuning = try Finetuning(
-                    of: FinetuningBase(base, on: processor), shared, plan, in: "\(path)/\(name)", on: processor, precision: .float32,
-                    over: ranks)
+                    of: FinetuningBase(base, on: processor), shared, plan, in: "\(path)/\(name)", on: processor, over: ranks)
                 try finetuning.run.train { event in
                     if case .evaluated(_, let validation?, _, _, _) = event { found.losses.append(validation.loss) }
                     if case .step(let report, _, _) = event, let metrics = report.preferences { found.steps.append(metrics) }
@@ -249,7 +246,7 @@ import Train
             do {
                 _ = try Finetuning(
                     of: FinetuningBase(base, on: processor), ranks.isFirst ? settings : others, plan, in: path + "/run", on: processor,
-                    precision: .float32, over: ranks)
+                    over: ranks)
                 return ""
             } catch {
                 return "\(error)"
@@ -272,7 +269,7 @@ import Train
         plan.warmup = 1
         settings.warmup = 1
         let processor = try Processor(threads: 2), base = try FinetuningBase(folder("base.h5"), on: processor)
-        let stopping = try Finetuning(of: base, settings, plan, in: folder("stopping"), on: processor, precision: .float32)
+        let stopping = try Finetuning(of: base, settings, plan, in: folder("stopping"), on: processor)
         var losses: [Double] = [], kept = (step: 0, loss: 0.0)
         #expect(try stopping.run.train { event in
             guard case .evaluated(_, let validation?, _, let selection, let state) = event else { return }

@@ -101,8 +101,7 @@ import Train
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         try Checkpoint(configuration, trainer.parameters, vocabulary, .specialTokens).write(to: folder("base.h5"))
         let finetuned = try Finetuning(
-            of: FinetuningBase(folder("base.h5"), on: processor), .init(data: source.paths), plan, in: folder("run"), on: processor,
-            precision: .float32
+            of: FinetuningBase(folder("base.h5"), on: processor), .init(data: source.paths), plan, in: folder("run"), on: processor
         ).data
 
         let validation = try numbers(in: trained.validation), training = try numbers(in: trained.training)

@@ -35,7 +35,7 @@ extension TrainingRun {
         }
         let preparation = NGramPreparation(
             trainer.model.configuration, of: tokens, contexts: plan.nGramContexts, on: processor, precision: precision,
-            seed: UInt64(bitPattern: Int64(plan.seed))
+            seed: plan.randomSeed
         )
         guard var preparation else { return }
         let begin = clock() - state.seconds

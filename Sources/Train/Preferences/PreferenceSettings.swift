@@ -78,8 +78,7 @@ struct FinetuningPreferences {
     }
 
     private func batches(_ plan: TrainingPlan, _ reference: ReferenceLogProbabilities) -> PreferenceBatches {
-        PreferenceBatches(
-            data, objective, reference: reference.values, rows: plan.batch, seed: UInt64(bitPattern: Int64(plan.seed)))
+        PreferenceBatches(data, objective, reference: reference.values, rows: plan.batch, seed: plan.randomSeed)
     }
 
     /// The checkpoint fields that ``Checkpoint/finetuningPreferences`` reads.

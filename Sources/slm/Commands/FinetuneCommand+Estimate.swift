@@ -41,7 +41,6 @@ struct RunParts {
     let memory: TrainingMemory
     let configuration: GPTConfiguration
     let processor: Processor
-    let precision: DataType
 }
 
 extension FinetuneOptions {
@@ -140,8 +139,7 @@ extension FinetuneCommand {
 
     private func measure(_ parts: RunParts, into estimate: inout RunEstimate) throws {
         let scratch = try ScratchFolder()
-        let finetuning = try Finetuning(
-            of: parts.base, parts.settings, parts.plan, in: scratch.path, on: parts.processor, precision: parts.precision, clock: now)
+        let finetuning = try Finetuning(of: parts.base, parts.settings, parts.plan, in: scratch.path, on: parts.processor, clock: now)
         let run = finetuning.run
         let step = try StepTime.measured(for: run).seconds, total = run.estimate(secondsPerStep: step)
         let context = run.trainer.context

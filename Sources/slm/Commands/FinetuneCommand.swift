@@ -70,8 +70,7 @@ struct FinetuneCommand {
         let memory = memory(for: settings, plan, machine, context: configuration.context, over: start)
         if options.estimate != .off {
             let parts = RunParts(
-                base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor,
-                precision: machine.precision)
+                base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor)
             return try printEstimate(of: parts)
         }
         try check(
@@ -86,7 +85,7 @@ struct FinetuneCommand {
         let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
         let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
         let finetuning = try Finetuning(
-            of: start, settings, plan, in: folder, on: processor, precision: machine.precision, over: Ranks.current, clock: now
+            of: start, settings, plan, in: folder, on: processor, over: Ranks.current, clock: now
         ) { preparation, share in
             switch preparation {
             case .initialization: initialization.show(fraction: share, "of the weights")
@@ -118,11 +117,10 @@ struct FinetuneCommand {
         guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.name) }
         try options.check(stored, in: folder)
         let storedPlan = try TrainingPlan(from: stored)
-        let (plan, machine, processor) = try options.run.setup(
+        let (plan, machine, processor, changes) = try options.run.setup(
             options.plan(resuming: storedPlan), resuming: storedPlan, width: stored.configuration.width)
-        let finetuning = try Finetuning(
-            resuming: folder, plan, base: options.base, on: processor, precision: machine.precision, over: Ranks.current)
-        printChanges(finetuning.changes)
+        let finetuning = try Finetuning(resuming: folder, (plan, changes), base: options.base, on: processor, over: Ranks.current)
+        printChanges(changes)
         printExtension(of: finetuning.run)
         try train(finetuning, folder, machine.precision, processor)
     }

@@ -58,18 +58,16 @@ struct TrainCommand {
         let resumed = try stored.map { checkpoint in try resume(checkpoint) }
         let tokens = try options.trainingData(resuming: stored)
         let configuration = try stored?.configuration ?? options.configuration(vocabulary: tokens.vocabulary.count)
-        let (preparedPlan, machine, processor) = try resumed?.setup
+        let (preparedPlan, machine, processor, changes) = try resumed
             ?? options.run.setup(options.plan(for: configuration), width: configuration.width)
         var plan = preparedPlan
-        let changes = resumed?.changes ?? []
         let precision = machine.precision
         var memory = TrainingMemory(precision, rows: plan.batch, recomputesBlocks: machine.recomputesBlocks)
         memory.dataBytes = tokens.memoryBytes
         if plan.nGramContexts > 0, try stored?.integer("step") ?? 0 == 0 { memory.nGramTokens = tokens.meta.counts(of: .train).tokens }
         try check(memory, for: configuration)
         let trainer = Trainer(
-            configuration, on: processor, precision: precision, recomputesBlocks: machine.recomputesBlocks,
-            seed: UInt64(bitPattern: Int64(plan.seed)))
+            configuration, on: processor, precision: precision, recomputesBlocks: machine.recomputesBlocks, seed: plan.randomSeed)
         let training = try tokens.batches(.train, plan, context: configuration.context)
         let validation = try tokens.validationSet(plan.lossScope)
         if stored == nil {
@@ -145,12 +143,11 @@ struct TrainCommand {
         }
     }
 
-    /// The plan of a run to resume, and what the options change of it.
-    private func resume(_ stored: Checkpoint) throws -> (setup: RunOptions.Setup, changes: [PlanChange]) {
+    /// The plan and the machine of a run to resume, and what the options change of them.
+    private func resume(_ stored: Checkpoint) throws -> RunOptions.Setup {
         try options.run.plan.check(stored.configuration)
         let plan = try TrainingPlan(from: stored)
-        let setup = try options.run.setup(options.plan(resuming: plan), resuming: plan, width: stored.configuration.width)
-        return (setup, try setup.plan.changes(from: plan))
+        return try options.run.setup(options.plan(resuming: plan), resuming: plan, width: stored.configuration.width)
     }
 
     /// The last checkpoint of the run to resume; nil for a new run.

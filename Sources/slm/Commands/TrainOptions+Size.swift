@@ -33,7 +33,7 @@ extension TrainOptions {
     /// The speed of a training step of the preset on random tokens.
     private mutating func tokensPerSecond() throws -> Double {
         let configuration = try presetConfiguration
-        let (plan, machine, processor) = try run.setup(plan(for: configuration), width: configuration.width)
+        let (plan, machine, processor, _) = try run.setup(plan(for: configuration), width: configuration.width)
         run.opened = (configuration.width, processor, machine)
         let trainer = Trainer(
             configuration, on: processor, precision: machine.precision, recomputesBlocks: machine.recomputesBlocks, seed: 1)

@@ -8,16 +8,15 @@ import Tuning
 
 /// How `slm train` and `slm finetune` resume a run.
 extension RunOptions {
-    typealias Setup = (plan: TrainingPlan, machine: TrainingMachine, processor: Processor)
+    typealias Setup = (plan: TrainingPlan, machine: TrainingMachine, processor: Processor, changes: [PlanChange])
 
-    /// Opens the machine of a run, and completes its plan with it and with the groups of the ranks. Throws before if an option changes what
-    /// a resumed run keeps.
+    /// Opens the machine of a run, and completes its plan with it and with the groups of the ranks. Throws if an option changes what a
+    /// resumed run keeps.
     func setup(_ plan: TrainingPlan, resuming stored: TrainingPlan? = nil, width: Int) throws -> Setup {
         var plan = try sharing(plan, isNew: stored == nil)
-        if let stored { _ = try plan.changes(from: stored) }
         let (processor, machine) = try openMachine(resuming: stored?.machine, width: width)
         plan.machine = machine
-        return (plan, machine, processor)
+        return (plan, machine, processor, try stored.map { stored in try plan.changes(from: stored) } ?? [])
     }
 
     /// The processor of a run and the type of its matmuls: of the options, else of the run to resume, else the fastest of this machine for
