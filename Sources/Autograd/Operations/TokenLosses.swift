@@ -21,24 +21,13 @@ extension Tape {
     /// The cross-entropy of each single target, without gradients. Rows whose target is negative are skipped.   x [.., C], W [V, C]
     ///
     ///     let tokenLosses = tape.withoutRecording { tape.linearTokenLosses(x, weight: head, targets: targets) }
-    package func linearTokenLosses(
-        _ x: Tensor, weight: Tensor, softCap cap: Float? = nil, targets: Tensor, rows most: Int? = nil
-    ) -> TokenLosses {
-        linearTokenLosses(x, .tensor(weight), nil, softCap: cap, targets: targets, rows: most)
-    }
-
-    /// The same with a weight that may be quantized, and may be adapted.
+    ///
+    /// - Parameter weight: It may be quantized, and may be adapted.
     package func linearTokenLosses(
         _ x: Tensor, weight: Parameter, adapter: LoRALayer? = nil, softCap cap: Float? = nil, targets: Tensor, rows most: Int? = nil
     ) -> TokenLosses {
-        linearTokenLosses(x, matrix(of: weight), headAdapter(adapter, of: x), softCap: cap, targets: targets, rows: most)
-    }
-
-    private func linearTokenLosses(
-        _ x: Tensor, _ weight: WeightMatrix, _ adapter: HeadAdapter?, softCap cap: Float?, targets: Tensor, rows most: Int?
-    ) -> TokenLosses {
         require(!isRecording, "linearTokenLosses has no derivative: call it inside withoutRecording")
-        let x = contiguous(x)
+        let weight = matrix(of: weight), adapter = headAdapter(adapter, of: x), x = contiguous(x)
         let (N, C) = x.shape.rows
         let V = weight.shape[0]
         let most = most ?? Self.logitRows(of: V)
