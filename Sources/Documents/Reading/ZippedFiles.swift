@@ -1,4 +1,3 @@
-import Files
 import Gzip
 
 /// The files in a zip archive, of which only those that are asked for are decompressed.
@@ -101,9 +100,9 @@ extension ZippedFiles {
         return (max(0, last - 0xFFFF)...last).last { bytes[$0...].starts(with: signature) }
     }
 
-    /// A number of 2 or 4 bytes.
+    /// A number of 2 or 4 bytes, the lowest first.
     private func integer(at offset: Int, bytes count: Int) throws(SkipReason) -> Int {
-        Int(littleEndian: try slice(at: offset, count: count).span)
+        try slice(at: offset, count: count).reversed().reduce(0) { $0 << 8 | Int($1) }
     }
 
     private func slice(at offset: Int, count: Int) throws(SkipReason) -> ArraySlice<UInt8> {
