@@ -20,7 +20,7 @@ import TestSupport
             let cosine = product(vector, query) / (product(vector, vector) * product(query, query)).squareRoot()
             #expect(abs(Double(found) - cosine) < 0.01, "width \(width)")
         }
-        #expect(table.count == 20)
+        #expect(found.count == 20)
     }
 
     @Test func `what has no direction is similar to nothing`() {

@@ -227,6 +227,12 @@ import Threads
         #expect(try response("PUT", "schedule", #"{"enabled":false,"at":"23:59"}"#).hasSuffix("last_run: null, next_at: null}"))
     }
 
+    @Test func `the time of a run that does not fit into memory is not estimated`() throws {
+        let area = try TrainingArea(estimate: #""memory_bytes":99000000000000"#)
+        let answer = try area.ask("POST", "estimate", #"{"name":"x"}"#).json()
+        #expect(answer["fits"]?.boolean == false && answer["chats"]?.integer ?? 0 > 0 && answer["seconds"]?.number == nil, "\(answer)")
+    }
+
     @Test func `one estimate is made at a time`() throws {
         let area = try TrainingArea(), held = area.folder.write("", to: "hold"), first = Mailbox<Int>(), port = area.server.port
         let body = #"{"epochs":1}"#

@@ -92,8 +92,9 @@ import Testing
         #expect(try !store.isValidInvitation("digest"))
         #expect(throws: StoreError.invalidCode) { try store.resetPassword(of: bob.id, code: "digest", to: "new") }
         db.advanceClock(by: .seconds(1))
+        #expect(try store.startSession(of: ada, from: "", userAgent: "", lifetime: .seconds(60)) != nil)
         let changed = try store.resetPassword(of: ada.id, code: "digest", to: "new")
-        #expect(changed.passwordHash == "new" && changed.tokenEpoch == 1)
+        #expect(try changed.passwordHash == "new" && changed.tokenEpoch == 1 && store.sessions(of: ada.id).isEmpty)
         db.advanceClock(by: .seconds(1))
         #expect(throws: StoreError.invalidCode) { try store.resetPassword(of: ada.id, code: "digest", to: "newer") }
         _ = try store.admin.addPasswordReset("late", of: ada.id, lifetime: .seconds(60), by: request)

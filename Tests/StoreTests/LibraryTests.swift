@@ -59,6 +59,7 @@ import Testing
         #expect(throws: StoreError.notFound(.file)) { try store.rereadFile(pump.id, of: library, of: ada) }
         // One that another library has stays.
         try store.removeFile(valve.id, from: library, of: ada, deletes: true)
+        #expect(try state(store, library)?.revision == last.revision + 1)
         #expect(try store.upload(valve.id, of: ada) == valve && store.files(of: library).map(\.upload.id) == [new.id])
         #expect(throws: StoreError.notFound(.file)) { try store.removeFile(valve.id, from: library, of: ada, deletes: true) }
         // Several at once: those that the library has.

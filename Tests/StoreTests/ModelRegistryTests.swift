@@ -207,8 +207,13 @@ extension Store {
             db.advanceClock(by: .seconds(1))
             ids[name] = try store.candidate(name) { if name == "e" { $0.base = ids["base"]; $0.kind = .adapter } }
         }
+        func change() throws -> [[SQLValue]] { try store.sql("SELECT value FROM settings WHERE name = 'model_registry'") }
+        let before = try change()
         for name in ["b", "c"] { try store.archiveModel(#require(ids[name]), by: store.owner) }
+        // Servers follow changes, and what is archived already is none.
+        let archived = try change()
         try store.archiveModel(#require(ids["c"]), by: store.owner)
+        #expect(try archived != before && change() == archived)
         #expect(try store.states() == "active:first archived:b archived:c candidate:base candidate:d candidate:e candidate:f")
         let cleaned = try store.cleanUpModels(keeping: 1, by: store.owner) { $0.name != "d" }
         // The newest are c and f. d may not be deleted. e is older than f, and then nothing needs its base.

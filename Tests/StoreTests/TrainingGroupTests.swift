@@ -40,6 +40,20 @@ import Testing
         #expect(counts.heldOut == heldOut.count && counts.chats == 79 - heldOut.count && counts.characters > 0)
     }
 
+    @Test(arguments: Backend.allCases) func `a chat that is near two groups makes them one`(_ backend: Backend) throws {
+        let store = try TestDatabase(backend).store(), owner = TrainingChatTests.owner
+        func groups() throws -> Int {
+            Set(try store.sql("SELECT DISTINCT group_id FROM training_chats").map { "\($0)" }).count
+        }
+        // The first two share less than 80 % of their shingles with each other, and more with the third.
+        for (end, count) in [(" kqvxz wjpfy bmhdt", 1), (" 58274 91630 46385", 2), ("", 1)] {
+            try store.importTrainingChats([imported("why", answer + end)], by: owner)
+            _ = try store.trainingChats()
+            #expect(try groups() == count, "\(end)")
+        }
+        #expect(try store.trainingChats().chats.map(\.duplicates) == [2, 2, 2])
+    }
+
     @Test func `about a tenth of the groups is held out`() throws {
         let store = try TestDatabase(.sqlite).store()
         var random = TestRandom(5)
@@ -250,7 +264,19 @@ import Testing
         let answer = try store.append(NewMessage(.assistant, "a"), to: id, of: ada)
         #expect(try store.trainingChats().chats.map(\.good) == [0])
         _ = try store.sql("INSERT INTO ratings (message_id, user_id, rating, rated_at) VALUES ('\(answer.id)', '\(ada)', 'good', 0)")
+        // Without a look at the list, the rows are made again when the server tidies up.
+        func waiting() throws -> [[SQLValue]] { try store.sql("SELECT count(*) FROM training_chat_changes") }
+        #expect(try waiting() != [[.integer(0)]])
+        try store.purge()
+        #expect(try waiting() == [[.integer(0)]])
         #expect(try store.trainingChats().chats.map(\.good) == [1])
+        // A review holds for the text that was reviewed.
+        var review = Store.Review()
+        review.state = .included
+        #expect(try store.review(.filter(TrainingFilter()), review, by: TrainingChatTests.owner) == 1)
+        #expect(try store.trainingChats().chats.map(\.state) == [.included])
+        _ = try store.sql("UPDATE messages SET content = 'another answer' WHERE id = '\(answer.id)'")
+        #expect(try store.trainingChats().chats.map(\.state) == [.new])
         let late = MessageID()
         _ = try store.sql("""
             INSERT INTO messages (id, conversation_id, position, role, ordinal, content, created_at, training_notice)
