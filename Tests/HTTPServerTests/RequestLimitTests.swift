@@ -147,8 +147,9 @@ struct RequestLimitTests {
     func uploads() throws {
         let arrived = Mailbox<Exchange>()
         let server = try HTTPServerTests.server { arrived.put($0) } with: {
-            $0.limits.bodies = HTTPServer.BodyLimits(one: 1_000, all: 1_000, perAddress: 1_000)
-            $0.limits.uploads = HTTPServer.BodyLimits(one: 120_000, all: 150_000, perAddress: 150_000)
+            $0.limits.bodies.one = 1_000
+            $0.limits.uploads.one = 120_000
+            $0.limits.uploads.all = 150_000
             $0.requestPolicy = { HTTPServer.RequestPolicy(isUpload: $0.path == "/upload") }
         }
         defer { server.stop(within: .zero) }

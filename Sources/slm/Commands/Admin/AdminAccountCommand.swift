@@ -1,5 +1,6 @@
 import AdminAPI
 import Dashboard
+import Files
 import Glibc
 import JSON
 import Terminal
@@ -92,7 +93,7 @@ extension IssuedCode {
             })
         }
         printLine(code)
-        let end = expires.flatMap(milliseconds).map { ", valid until \($0.dateAndTime)" } ?? ""
+        let end = expires.flatMap(UTCTime.milliseconds).map { ", valid until \($0.dateAndTime)" } ?? ""
         let purpose = name.map { "a code with which \($0.harmless) sets a password" } ?? "an invitation: a code for registering"
         printNote("\(purpose)\(end). It is not shown again.")
     }
