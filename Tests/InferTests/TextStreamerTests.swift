@@ -15,7 +15,7 @@ import Tokenize
         return vocabulary
     }()
     private static let eos: TokenID = 269
-    /// Of a vocabulary of bytes with the same `<|eos|>`.
+    /// Its vocabulary has bytes only, and the same `<|eos|>`.
     private let renderer: ChatRenderer
 
     init() throws {

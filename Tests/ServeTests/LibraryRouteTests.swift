@@ -206,7 +206,8 @@ import Testing
         #expect(seen["is_own"]?.boolean == false && seen["readers"] == nil && seen["owner"]?.string == "ada")
         for (method, path, body) in [
             ("PATCH", path, #"{"access":"private"}"#), ("DELETE", path, nil), ("DELETE", "\(path)/files/\(file)", nil),
-            ("POST", "\(path)/files/delete", #"{"files":["\#(file)"]}"#), ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"),
+            ("POST", "\(path)/files/delete", #"{"files":["\#(file)"]}"#), ("POST", "\(path)/reindex", "{}"),
+            ("POST", "\(path)/files?name=x", "text"),
         ] { #expect(try fixture.ask(method, path, bob, body).status == 404, "\(method) \(path)") }
         _ = try fixture.ask("PATCH", path, nil, #"{"access":"everyone"}"#)
         #expect(try readers() == ["ada", "bob", "eve", "guest"])
@@ -233,7 +234,8 @@ import Testing
         // A guest changes nothing, and has no libraries.
         for (method, path, body) in [
             ("PATCH", path, #"{"access":"private"}"#), ("DELETE", path, nil), ("DELETE", "\(path)/files/\(file)", nil),
-            ("POST", "\(path)/files/delete", #"{"files":["\#(file)"]}"#), ("POST", "\(path)/reindex", "{}"), ("POST", "\(path)/files?name=x", "text"), ("POST", "/api/libraries", #"{"name":"x"}"#),
+            ("POST", "\(path)/files/delete", #"{"files":["\#(file)"]}"#), ("POST", "\(path)/reindex", "{}"),
+            ("POST", "\(path)/files?name=x", "text"), ("POST", "/api/libraries", #"{"name":"x"}"#),
         ] { #expect(try fixture.ask(method, path, [:], body).status == 401, "\(method) \(path)") }
     }
 

@@ -229,7 +229,7 @@ import Threads
 
     @Test func `the time of a run that does not fit into memory is not estimated`() throws {
         let area = try TrainingArea(estimate: #""memory_bytes":99000000000000"#)
-        let answer = try area.ask("POST", "estimate", #"{"name":"x"}"#).json()
+        let answer = try area.ask("POST", "estimate", #"{"epochs":1}"#).json()
         #expect(answer["fits"]?.boolean == false && answer["chats"]?.integer ?? 0 > 0 && answer["seconds"]?.number == nil, "\(answer)")
     }
 
