@@ -54,7 +54,9 @@ MODELS = {
     "stablelm-biases": StableLmConfig(**SMALL, use_qkv_bias=True, tie_word_embeddings=True, rope_parameters=dict(rope_type="default", rope_theta=10_000.0, partial_rotary_factor=0.5)),
     "mixtral": MixtralConfig(**SMALL, num_local_experts=4, **rope(1_000_000.0)),
     "mixtral-window": MixtralConfig(**SMALL, num_local_experts=4, sliding_window=24, **rope(1_000_000.0)),
-    "qwen2-moe": Qwen2MoeConfig(**SMALL, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, shared_expert_intermediate_size=64, **rope(1_000_000.0)),
+    # Without a loss that balances the experts, which transformers' loss leaves out.
+    "qwen2-moe": Qwen2MoeConfig(**SMALL, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, shared_expert_intermediate_size=64, router_aux_loss_coef=0.0,
+                                **rope(1_000_000.0)),
     "qwen2-moe-normalized": Qwen2MoeConfig(**SMALL, num_experts=8, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=96, norm_topk_prob=True, **rope(1_000_000.0)),
     "qwen3-moe": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, norm_topk_prob=True, **rope(1_000_000.0)),
     "qwen3-moe-shares": Qwen3MoeConfig(**SMALL, head_dim=32, num_experts=8, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False, **rope(1_000_000.0)),

@@ -12,6 +12,7 @@ package struct Experts: Hashable, Sendable {
     package var shared: SharedExpert?
     /// The factor of the load-balancing loss in training: see ``Tape/route(_:to:)``.
     package var balance: Float = 0.01
+
     package struct SharedExpert: Hashable, Sendable {
         /// Its channels.
         package var width: Int
