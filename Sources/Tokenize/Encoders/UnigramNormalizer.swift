@@ -1,5 +1,3 @@
-import Files
-
 /// What a unigram tokenizer does to a text before it divides it into words.
 struct UnigramNormalizer: Sendable {
     enum Step: Sendable {
@@ -56,7 +54,7 @@ struct UnigramNormalizer: Sendable {
     private static func stripped(_ text: [UInt8], left: Bool, right: Bool) -> [UInt8] {
         var scalars = String(decoding: text, as: UTF8.self).unicodeScalars[...]
         if left { scalars = scalars.drop(while: \.properties.isWhitespace) }
-        if right { scalars = scalars.trimmingSuffix(while: \.properties.isWhitespace) }
+        while right, let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
         return Array(String(scalars).utf8)
     }
 }
@@ -69,7 +67,9 @@ struct PrecompiledCharacterMap: Sendable {
 
     /// nil if the bytes are no such table.
     init?(_ bytes: [UInt8]) {
-        func word(_ at: Int) -> UInt32 { UInt32(littleEndian: bytes.span.extracting(at..<at + 4)) }
+        func word(_ at: Int) -> UInt32 {
+            UInt32(bytes[at]) | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2]) << 16 | UInt32(bytes[at + 3]) << 24
+        }
         guard bytes.count >= 8 else { return nil }
         let size = Int(word(0))
         guard size >= 4, size % 4 == 0, size <= bytes.count - 4 else { return nil }
