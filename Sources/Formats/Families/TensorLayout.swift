@@ -33,7 +33,7 @@ struct TensorLayout {
     ) -> [TensorPart] {
         let tensors = names.names(of: parameter.name), shape = parameter.shape.sizes
         let isWeight = parameter.name.hasSuffix(".weight")
-        let isVector = names.vectors.contains(parameter.name.split(separator: ".").dropFirst().dropLast().joined(separator: "."))
+        let isVector = names.vectors.contains(TensorNames.part(of: parameter.name))
         let isNorm = parameter.name.contains("norm"), isLinear = isWeight && !isNorm && parameter.name.hasPrefix("layer")
         let heights = tensors.count == 3 ? rows.heights : [Int](repeating: shape[0] / max(1, tensors.count), count: tensors.count)
         var parts: [TensorPart] = [], start = 0

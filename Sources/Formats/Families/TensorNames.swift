@@ -65,13 +65,18 @@ struct TensorNames {
             return model[parts[0]].map { ["\(prefix)\($0).\(kind)"] } ?? []
         }
         let number = parts[0].dropFirst("layer".count), expert = Self.expert(of: parameter)
-        let part = expert != nil ? "expert.\(parts[2])" : parts.dropFirst().dropLast().joined(separator: ".")
-        let names = layer[part] ?? []
+        let part = Self.part(of: parameter), names = layer[part] ?? []
         let end = !bareParts.contains(part) ? ".\(kind)" : kind == "weight" ? "" : "_\(kind)"
         return names.map { name in
             let name = expert.map { name.replacing("#", with: "\($0)") } ?? name
             return "\(prefix)\(layerPrefix)\(number).\(name)\(end)"
         }
+    }
+
+    /// The key of `layer` for a parameter: `shared.up` for `layer3.shared.up.weight`, `expert.up` for `layer3.expert7.up.weight`.
+    static func part(of parameter: String) -> String {
+        let parts = parameter.split(separator: ".").dropFirst().dropLast()
+        return expert(of: parameter) == nil ? parts.joined(separator: ".") : "expert.\(parts.last ?? "")"
     }
 
     /// The number of the expert that a parameter such as `layer3.expert7.up.weight` belongs to, if one tensor has the matrices of all.

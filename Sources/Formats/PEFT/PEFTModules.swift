@@ -57,7 +57,7 @@ struct PEFTModules {
             let isWeight = parameter.name.hasSuffix(".weight") && parameter.name.hasPrefix("layer")
             let isAdaptable = GPT.loraTargets(of: configuration).contains(target) && !layer.contains(".expert")
             guard isWeight, isAdaptable else { return nil }
-            let short = names.layer[layer.split(separator: ".").dropFirst().joined(separator: ".")] ?? []
+            let short = names.layer[TensorNames.part(of: parameter.name)] ?? []
             return Layer(
                 name: layer, outputs: parameter.shape[0], inputs: parameter.shape[1],
                 parts: zip(parts, short).map { part, short in

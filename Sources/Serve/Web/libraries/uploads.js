@@ -122,6 +122,8 @@ export class Uploads extends EventTarget {
       }
       const file = await this.#send(upload);
       Object.assign(upload, { state: "stored", stored: file.id });
+      // A later upload of the same name is compared with this one.
+      for (const one of this.of(upload.library)) if (one.name === upload.name) one.old = file;
       this.dispatchEvent(new CustomEvent("stored", { detail: { upload, file } }));
       return "added";
     } catch (error) {
