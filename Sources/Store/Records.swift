@@ -33,7 +33,7 @@ package struct StoredConversation: Sendable, Equatable {
 }
 
 package struct Message: Sendable, Equatable {
-    package enum Role: String, Sendable, CaseIterable { case system, user, assistant }
+    package enum Role: String, ColumnValue, CaseIterable { case system, user, assistant }
 
     package let id: MessageID
     package let role: Role

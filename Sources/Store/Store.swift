@@ -97,8 +97,8 @@ package final class Store: Sendable {
         var total = 0
         while true {
             let count = try database.transaction(.write) { connection throws(StoreError) in
-                let count = try connection.execute(sql, [.integer(time)]).count
-                try Self.updateSearchIndex(on: connection, database.dialect)
+                let count = try connection.execute(sql, time).count
+                try Self.updateSearchIndex(on: connection)
                 return count
             }
             total += count

@@ -24,9 +24,7 @@ import Testing
     @Test func `a database of a later version is not changed`() throws {
         let url = "sqlite:" + folder("chats.db")
         let store = try Store(url)
-        _ = try store.database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute("INSERT INTO slm_schema (version, applied_at) VALUES (900, 1)", [])
-        }
+        _ = try store.database.write("INSERT INTO slm_schema (version, applied_at) VALUES (900, 1)")
         store.close()
         for command in ["status", "migrate"] {
             let outcome = try slm("database", command, url)

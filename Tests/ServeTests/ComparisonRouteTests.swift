@@ -128,9 +128,7 @@ import Testing
         var review = Store.Review()
         review.state = .included
         try store.review(.filter(TrainingFilter()), review, by: owner)
-        try store.database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("UPDATE training_chats SET held_out = 1", [])
-        }
+        try store.database.write("UPDATE training_chats SET held_out = 1")
         _ = try ask(server, "POST", "/api/training/questions", #"{"text": "Why?"}"#)
         let gate = #"{"max_replay_loss_rise":0.5,"min_held_out_gain":2,"min_right_answers":1,"significance":0.25,"requires_better":true}"#
         #expect(try ask(server, "PUT", "/api/training/gate", gate).status == 200)

@@ -23,9 +23,7 @@ import Testing
         let id = try #require(try stream.next()?.data["conversation_id"]?.string)
         let sql = "SELECT content FROM unfinished_answers"
         func saved() throws -> [String] {
-            try server.store.database.transaction(.read) { connection throws(StoreError) in
-                try connection.execute(sql, []).map { row throws(StoreError) in try row.text(0) }
-            }
+            try server.store.database.read(sql).map { row throws(StoreError) in try row["content"] }
         }
         try eventually { try saved().first?.hasPrefix("01234") ?? false }
         let during = try conversation(server, id, ada)
@@ -53,11 +51,7 @@ import Testing
         let server = try TestServer(slow), ada = try server.account("ada")
         let stream = try server.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
         func saved() throws -> Int {
-            try server.store.database.transaction(.read) { connection throws(StoreError) in
-                try connection.execute("SELECT length(content) FROM unfinished_answers", []).map { row throws(StoreError) in
-                    Int(try row.integer(0))
-                }.first ?? 0
-            }
+            try server.store.database.read("SELECT length(content) AS count FROM unfinished_answers").first?["count"] ?? 0
         }
         try eventually { try saved() > 0 }
         let first = try saved()

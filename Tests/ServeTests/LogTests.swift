@@ -50,9 +50,7 @@ import Threads
             $0.accessLog = AccessLog.Settings(.text) { accesses.put(String(decoding: $0, as: UTF8.self)) }
         }
         let ada = try server.account("ada"), connection = try server.connect()
-        try server.store.database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("DROP TABLE api_keys", [])
-        }
+        try server.store.database.write("DROP TABLE api_keys")
         let failed = try #require(connection.ask("GET", "/api/keys", ada)), id = try #require(failed.headers["x-request-id"])
         #expect(failed.status == 500 || failed.status == 503)
         #expect(connection.ask("GET", "/api/health")?.status == 200)

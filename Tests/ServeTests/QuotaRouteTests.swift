@@ -96,13 +96,11 @@ import Threads
         let server = try TestServer(store: .with { $0.searchTimeout = .milliseconds(5) })
         let ada = try server.account("ada"), owner = try #require(try server.store.user(named: "ada")).id
         let chat = try server.store.createConversation("long", for: owner).id
-        try server.store.database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("""
-                INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
-                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-                SELECT 'm' || i, $1, i, 'user', $2, i, i FROM n
-                """, [.text(chat), .text(String(repeating: "rain ", count: 100))])
-        }
+        try server.store.database.write("""
+            INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+            SELECT 'm' || i, $1, i, 'user', $2, i, i FROM n
+            """, chat, String(repeating: "rain ", count: 100))
         let answer = try server.connect().ask("GET", "/api/conversations?search=zz", ada)
         #expect(answer?.status == 503 && answer?.error.code == "search_timeout" && answer?.headers["retry-after"] == "1")
     }

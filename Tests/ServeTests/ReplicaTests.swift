@@ -75,9 +75,7 @@ import Testing
             let target = path.replacing("ID", with: id).replacing("USER", with: user.description)
             #expect(try servers.second.ask(method, target, body ?? "", ada.merging(ServerPair.admin) { $1 }).status < 300, "\(path)")
             try answer.waitForCancellation()
-            let stored = try servers.second.store.database.transaction(.read) { connection throws(StoreError) in
-                try connection.execute("SELECT content FROM messages WHERE role = 'assistant'", [])
-            }
+            let stored = try servers.second.store.database.read("SELECT content FROM messages WHERE role = 'assistant'")
             #expect(!stored.contains { $0.values == [.text("0123456789")] }, "\(path)")
             if path.hasSuffix("/stop") {
                 let last = try conversation(servers.first, id, ada)["messages"]?.elements.map { Array($0) }?.last
@@ -89,7 +87,7 @@ import Testing
     @Test func `an answer stops although the notifications are lost`() throws {
         let answer = try Answering(false)
         _ = try answer.servers.first.store.database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'", [])
+            try connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         }
         let target = "/api/conversations/\(answer.id)/stop"
         #expect(try answer.servers.second.connect().post(target, "{}", answer.ada)?.status == 204)
@@ -142,9 +140,7 @@ import Testing
         let stream = try servers.first.openStream("/api/chat", #"{"message":"Hi"}"#, ada)
         let id = try #require(try stream.next()?.data["conversation_id"]?.string)
         try eventually {
-            try servers.first.store.database.transaction(.read) { connection throws(StoreError) in
-                try connection.execute("SELECT 1 FROM unfinished_answers", [])
-            }.count == 1
+            try servers.first.store.database.read("SELECT 1 FROM unfinished_answers").count == 1
         }
         try servers.second.store.recoverAnswersOfDeadServers()
         #expect(try servers.second.messages(of: id, as: ada) == ["user: Hi"])

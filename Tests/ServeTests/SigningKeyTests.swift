@@ -10,9 +10,7 @@ import Testing
     private var path: String { folder("chat.secret") }
 
     private func values(of store: Store) throws -> [String] {
-        try store.database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("SELECT value FROM settings", []).map { row throws(StoreError) in try row.text(0) }
-        }
+        try store.database.read("SELECT value FROM settings").map { row throws(StoreError) in try row["value"] }
     }
 
     @Test func `the key of PostgreSQL lies in a file that only its owner can read, not in the database`() throws {

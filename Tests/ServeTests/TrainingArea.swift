@@ -123,9 +123,7 @@ final class TrainingArea {
 
     /// Changes the schedule without its route.
     func setSchedule(_ changes: String) throws {
-        try server.store.database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("UPDATE training_schedule SET \(changes)", [])
-        }
+        try server.store.database.write("UPDATE training_schedule SET \(changes)")
     }
 
     /// Waits until the schedule has added a run, another one than `last`.

@@ -215,8 +215,8 @@ import Testing
         /// A disk with space for some more pages of the database.
         func leave(_ pages: Int) throws {
             try store.database.transaction(.write) { connection throws(StoreError) in
-                let used = try connection.firstRow("PRAGMA page_count", [])?.integer(0) ?? 0
-                _ = try connection.execute("PRAGMA max_page_count = \(used + pages)", [])
+                let used = try connection.value("PRAGMA page_count") ?? 0
+                _ = try connection.execute("PRAGMA max_page_count = \(used + pages)")
             }
         }
         let first = try #require(try json("POST", "chats/import", file(0, 300))["import"]?.string)

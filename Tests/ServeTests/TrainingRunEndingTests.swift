@@ -61,9 +61,7 @@ import Testing
         area.waitUntilItWaits("deaf")
         #expect(try area.ask("POST", "runs/\(id)/stop", "{}").status == 200)
         try eventually {
-            let row = try area.server.store.database.transaction(.read) { connection throws(StoreError) in
-                try connection.firstRow("SELECT 1 FROM training_runs WHERE stop_sent_at IS NOT NULL", [])
-            }
+            let row = try area.server.store.database.read("SELECT 1 FROM training_runs WHERE stop_sent_at IS NOT NULL").first
             return row != nil
         }
         clock.advance(30_000)
@@ -79,9 +77,7 @@ import Testing
         let ids = try ["slow", "second", "third"].map { try #require(try area.add(#"{"name":"\#($0)"}"#)["id"]?.string) }
         area.waitUntilItWaits("slow")
         let machine = try area.ask("GET", "runs/\(ids[0])").json()["machine"]?.string
-        try area.server.store.database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("UPDATE training_runs SET machine = 'another' WHERE name IN ('slow', 'second')", [])
-        }
+        try area.server.store.database.write("UPDATE training_runs SET machine = 'another' WHERE name IN ('slow', 'second')")
         area.folder.write("", to: "training/runs/slow/end")
         _ = try area.wait(for: "finished", of: ids[2])
         let run = try area.ask("GET", "runs/\(ids[0])").json()
@@ -89,11 +85,9 @@ import Testing
         #expect(try area.ask("GET", "runs/\(ids[1])").json()["state"]?.string == "queued")
         // A run in progress on another machine is stopped at once if no server is there, and otherwise by that server.
         for (server, state) in [("NULL", "stopped"), ("(SELECT id FROM servers)", "stopping")] {
-            try area.server.store.database.transaction(.write) { connection throws(StoreError) in
-                _ = try connection.execute("""
-                    UPDATE training_runs SET state = 'running', finished_at = NULL, server_id = \(server) WHERE name = 'second'
-                    """, [])
-            }
+            try area.server.store.database.write("""
+                UPDATE training_runs SET state = 'running', finished_at = NULL, server_id = \(server) WHERE name = 'second'
+                """)
             #expect(try area.ask("POST", "runs/\(ids[1])/stop", "{}").json()["state"]?.string == state)
         }
     }

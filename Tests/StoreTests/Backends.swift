@@ -100,8 +100,8 @@ extension Store {
         }
     }
 
-    func sql(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [[SQLValue]] {
-        try database.transaction(.write) { connection throws(StoreError) in try connection.execute(sql, values).map(\.values) }
+    func sql(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> [[SQLValue]] {
+        try database.write(sql, values: values.map(\.sql)).map(\.values)
     }
 
     func contents(of id: ConversationID, _ owner: UserID) throws(StoreError) -> [String] {

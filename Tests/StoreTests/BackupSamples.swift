@@ -77,8 +77,8 @@ extension Store {
         adapter.data = #"{"chats": 1}"#
         let candidate = try registerModel(adapter, by: AdminRequest(actor: "admin", address: ""))
         _ = try setCanary(candidate, share: 1.0 / 3, by: AdminRequest(actor: "admin", address: ""))
-        _ = try sql("UPDATE models SET comparison_id = 'c', verdict = 'no_worse', metrics = '{}' WHERE id = $1", [.text(candidate)])
-        _ = try sql("UPDATE api_keys SET model_id = $1", [.text(candidate)])
+        _ = try sql("UPDATE models SET comparison_id = 'c', verdict = 'no_worse', metrics = '{}' WHERE id = $1", candidate)
+        _ = try sql("UPDATE api_keys SET model_id = $1", candidate)
         _ = try sql("""
             INSERT INTO comparisons (id, candidate_id, active_id, state, machine, created_at, created_by, gate, votes)
             VALUES ('0000000000000000000000000c', '\(candidate)', 'ü', 'failed', '', -1, 'x', '{}', '{"1": "tie"}')

@@ -218,6 +218,6 @@ private struct Chat {
         #expect(open.messages.count == open.conversation.messageCount && [2, 4].contains(open.messages.count))
         #expect(open.details[open.messages[1].id]?.alternatives.count == 22)
         let positions = try chat.store.sql("SELECT position FROM messages WHERE position IS NOT NULL ORDER BY position")
-        #expect(positions == open.messages.indices.map { [.integer($0)] })
+        #expect(positions == open.messages.indices.map { [$0.sql] })
     }
 }

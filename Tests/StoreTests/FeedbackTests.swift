@@ -109,7 +109,7 @@ import Testing
         func counts() throws -> [[[SQLValue]]] {
             try ["ratings", "corrections", "preferences"].map { try store.sql("SELECT count(*) FROM \($0)") }
         }
-        func all(_ count: Int) -> [[[SQLValue]]] { Array(repeating: [[.integer(count)]], count: 3) }
+        func all(_ count: Int) -> [[[SQLValue]]] { Array(repeating: [[count.sql]], count: 3) }
         #expect(try counts() == all(3))
         try store.delete(try #require(try store.conversations(of: ada).conversations.first).id, of: ada)
         db.advanceClock(by: .seconds(1_000))

@@ -6,8 +6,8 @@ import Testing
     private func plan(_ store: Store, _ sql: String, _ values: [SQLValue], _ settings: String? = nil) throws -> String {
         let prefix = store.database.dialect == .sqlite ? "EXPLAIN QUERY PLAN " : "EXPLAIN "
         let rows = try store.database.transaction(.write) { connection throws(StoreError) in
-            if let settings { try connection.execute(settings, []) }
-            return try connection.execute(prefix + sql, values).map(\.values)
+            if let settings { try connection.execute(settings) }
+            return try connection.execute(prefix + sql, values: values).map(\.values)
         }
         let lines = rows.flatMap { $0 }.compactMap { if case .text(let line) = $0 { line } else { nil } }
         return lines.joined(separator: "\n")
@@ -18,7 +18,7 @@ import Testing
         try fill(store, ada)
         for hasStatistics in [false, true] {
             if hasStatistics { try analyze(store, backend) }
-            let page: [SQLValue] = [.text(ada), .integer(Int64.max), .text(""), .integer(51)]
+            let page: [SQLValue] = [ada.sql, .integer(.max), .text(""), .integer(51)]
             let search = Store.searchSQL(store.database.dialect)
             let byPosition = backend == .sqlite ? "sqlite_autoindex_messages_2" : "messages_conversation_id_position_key"
             for (sql, values, index) in [
@@ -39,7 +39,7 @@ import Testing
         try fill(store, ada)
         try analyze(store, backend)
         let pattern = backend == .sqlite ? "\"rar\" AND \"are\"" : "%rare%"
-        let values: [SQLValue] = [.text(ada), .integer(Int64.max), .text(""), .integer(51), .text("rare"), .text(pattern)]
+        let values: [SQLValue] = [ada.sql, .integer(.max), .text(""), .integer(51), .text("rare"), .text(pattern)]
         // Without this setting, PostgreSQL reads a table of this size as a whole.
         let settings = backend == .sqlite ? nil : "SELECT set_config('enable_seqscan', 'off', true)"
         let plan = try plan(store, Store.indexedSearchSQL(store.database.dialect), values, settings)
@@ -134,7 +134,7 @@ import Testing
         _ = try store.sql("""
             INSERT INTO conversations (id, owner_id, title, created_at, updated_at)
             \(numbers(3_000)) SELECT 'c' || i, $1, 'title', i, i FROM n
-            """, [.text(owner)])
+            """, owner)
         _ = try store.sql("""
             INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
             \(numbers(9_000)) SELECT 'm' || i, 'c' || (i / 3), i % 3, 'user', 'hello', i, i % 3 FROM n

@@ -159,8 +159,8 @@ import Testing
                 let own = messages.filter { $0.hasPrefix("\(thread) ") }.compactMap { Int($0.split(separator: " ")[1]) }
                 #expect(own == own.sorted())
             }
-            #expect(try store.sql("SELECT count(DISTINCT position), max(position) FROM messages WHERE conversation_id = $1", [.text(chat)])
-                == [[.integer(messages.count), .integer(messages.count - 1)]])
+            #expect(try store.sql("SELECT count(DISTINCT position), max(position) FROM messages WHERE conversation_id = $1", chat)
+                == [[messages.count.sql, (messages.count - 1).sql]])
         }
     }
 

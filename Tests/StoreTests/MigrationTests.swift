@@ -64,12 +64,10 @@ import Testing
 
     @Test(arguments: Backend.allCases) func `tables of another program are not changed`(_ backend: Backend) throws {
         let db = try TestDatabase(backend), database = try db.database()
-        try database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("CREATE TABLE users (name TEXT)", [])
-        }
+        try database.write("CREATE TABLE users (name TEXT)")
         let error = #expect(throws: StoreError.self) { try db.store() }
         guard case .foreignDatabase? = error else { Issue.record("\(String(describing: error))"); return }
-        let rows = try database.transaction(.read) { connection throws(StoreError) in try connection.execute("SELECT * FROM users", []) }
+        let rows = try database.read("SELECT * FROM users")
         #expect(rows.isEmpty)
     }
 }

@@ -112,7 +112,7 @@ private func killThrice(_ server: PostgresServer, _ progress: Progress) throws {
             try other.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'closing'")
         }
         #expect(try store.conversations(of: ada, containing: "rain").conversations.isEmpty)
-        try store.database.transaction(.transient) { connection throws(StoreError) in _ = try connection.execute("SELECT 1", []) }
+        try store.database.transaction(.transient) { connection throws(StoreError) in _ = try connection.execute("SELECT 1") }
         #expect(try connections() != [[.integer(0)]])
         store.close()
         let deadline = ContinuousClock.now + .seconds(30)

@@ -36,16 +36,16 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
         let store = try Store("sqlite:" + folder("chat.db"))
         for access in [Access.read, .write] {
             try store.database.transaction(access) { connection throws(StoreError) in
-                #expect(try connection.execute("PRAGMA synchronous", []).map(\.values) == [[.integer(2)]])           // FULL
-                #expect(try connection.execute("PRAGMA journal_mode", []).map(\.values) == [[.text("wal")]])
-                #expect(try connection.execute("PRAGMA foreign_keys", []).map(\.values) == [[.integer(1)]])
-                #expect(try connection.execute("PRAGMA secure_delete", []).map(\.values) == [[.integer(1)]])
-                #expect(try connection.execute("PRAGMA trusted_schema", []).map(\.values) == [[.integer(0)]])
+                #expect(try connection.execute("PRAGMA synchronous").map(\.values) == [[.integer(2)]])           // FULL
+                #expect(try connection.execute("PRAGMA journal_mode").map(\.values) == [[.text("wal")]])
+                #expect(try connection.execute("PRAGMA foreign_keys").map(\.values) == [[.integer(1)]])
+                #expect(try connection.execute("PRAGMA secure_delete").map(\.values) == [[.integer(1)]])
+                #expect(try connection.execute("PRAGMA trusted_schema").map(\.values) == [[.integer(0)]])
             }
         }
         // Heartbeats may be lost with the machine, so they do not wait.
         try store.database.transaction(.transient) { connection throws(StoreError) in
-            #expect(try connection.execute("PRAGMA synchronous", []).map(\.values) == [[.integer(1)]])               // NORMAL
+            #expect(try connection.execute("PRAGMA synchronous").map(\.values) == [[.integer(1)]])               // NORMAL
         }
         _ = try store.addTestUser("ada")
         for name in folder.names {
@@ -54,11 +54,11 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
         }
         #expect(folder.names == ["chat.db", "chat.db-shm", "chat.db-wal"])
         // SQLite removes both with the last connection.
-        try store.database.transaction(.search) { connection throws(StoreError) in _ = try connection.execute("SELECT 1", []) }
+        try store.database.transaction(.search) { connection throws(StoreError) in _ = try connection.execute("SELECT 1") }
         store.close()
         #expect(folder.names == ["chat.db"])
         #expect(throws: StoreError.self) {
-            try store.database.transaction(.read) { connection throws(StoreError) in _ = try connection.execute("DELETE FROM users", []) }
+            try store.database.transaction(.read) { connection throws(StoreError) in _ = try connection.execute("DELETE FROM users") }
         }
     }
 
@@ -120,7 +120,7 @@ func outputOfStoreWriter(_ mode: String, _ url: String, file: String) throws -> 
         #expect(throws: StoreError.failed(store: folder("chat.db"), reason: "no such table: missing")) {
             try store.database.transaction(.write) { connection throws(StoreError) in
                 errno = ENOENT
-                _ = try connection.execute("SELECT * FROM missing", [])
+                _ = try connection.execute("SELECT * FROM missing")
             }
         }
     }

@@ -47,7 +47,7 @@ import Threads
         func found(_ text: String) throws -> Int { try store.conversations(of: ada, containing: text).conversations.count }
         #expect(try found("mbrell") == 1)
         try store.append(NewMessage(.user, "raincoat"), to: chat, of: ada, replacingFrom: question.id)
-        _ = try store.sql("UPDATE conversations SET updated_at = 1 WHERE id = $1", [.text(chat)])
+        _ = try store.sql("UPDATE conversations SET updated_at = 1 WHERE id = $1", chat)
         #expect(try found("mbrell") == 0 && found("aincoa") == 1)
         try store.delete(chat, of: ada)
         #expect(try found("aincoa") == 0)
@@ -71,7 +71,7 @@ import Threads
             return try folder.names.contains { try Data(contentsOf: URL(filePath: folder($0))).range(of: Data(text.utf8)) != nil }
         }
         #expect(try isInFiles("\u{1}#\u{1}") && isInFiles("\u{1}$\u{1}"))
-        _ = try store.sql("UPDATE conversations SET deleted_at = 0 WHERE id = $1", [.text(chat)])
+        _ = try store.sql("UPDATE conversations SET deleted_at = 0 WHERE id = $1", chat)
         try store.deleteUser(bob)
         #expect(try store.purge() == 1)
         #expect(try store.sql("SELECT count(*) FROM search_changes") == [[.integer(0)]])
@@ -106,7 +106,7 @@ import Threads
             INSERT INTO messages (id, conversation_id, position, role, content, created_at, ordinal)
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
             SELECT 'm' || i, $1, i, 'user', $2, i, i FROM n
-            """, [.text(chat), .text(String(repeating: "rain ", count: 100))])
+            """, chat, String(repeating: "rain ", count: 100))
         for _ in 0..<3 {
             let error = #expect(throws: StoreError.self) { try store.conversations(of: ada, containing: "zz") }
             guard case .queryTimeout? = error else { Issue.record("\(String(describing: error))"); return }

@@ -81,7 +81,7 @@ import Testing
         db.advanceClock(by: .seconds(60))
         #expect(try store.sessions(of: ada.id).map(\.id) == [long.id])
         try store.purge()
-        #expect(try store.sql("SELECT id FROM sessions") == [[.text(long.id)]])
+        #expect(try store.sql("SELECT id FROM sessions") == [[long.id.sql]])
     }
 
     @Test(arguments: Backend.allCases) func `a deleted user leaves nothing but token counts`(_ backend: Backend) throws {
@@ -98,7 +98,7 @@ import Testing
         #expect(try store.user(ada.id) == nil)
         #expect(try store.apiKey(withHash: "ada")?.owner == nil && store.apiKey(withHash: "bob")?.owner == bob.id)
         for (table, count) in [("users", 1), ("conversations", 1), ("messages", 2), ("api_keys", 1), ("sessions", 1), ("generations", 2)] {
-            #expect(try store.sql("SELECT count(*) FROM \(table)") == [[.integer(count)]], "\(table)")
+            #expect(try store.sql("SELECT count(*) FROM \(table)") == [[count.sql]], "\(table)")
         }
         // An answer that was running meanwhile is counted, without the user.
         try store.record(generation, of: ada.id, in: ConversationID())

@@ -19,7 +19,7 @@ import Testing
         #expect(try !store.openConversation(chat, of: ada).isAnswering)
         _ = try store.appendAndRead(NewMessage(.user, "b"), to: chat, of: ada, taking: second)
         // The second server dies.
-        _ = try store.sql("UPDATE servers SET heartbeat_at = heartbeat_at - 61000 WHERE id = $1", [.text(other)])
+        _ = try store.sql("UPDATE servers SET heartbeat_at = heartbeat_at - 61000 WHERE id = $1", other)
         #expect(try !store.openConversation(chat, of: ada).isAnswering)
         let third = AnswerLease(answer: MessageID(), server: alive)
         _ = try store.appendAndRead(NewMessage(.user, "c"), to: chat, of: ada, taking: third)

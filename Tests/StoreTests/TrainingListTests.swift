@@ -17,7 +17,7 @@ import Testing
         filter.text = text
         let list = TrainingChatList(filter, sortedBy: .oldest, usesIndex: text.unicodeScalars.count >= 3, store.database.dialect)
         let (sql, values) = list.pageQuery(after: nil, limit: 1_000)
-        return try store.sql(sql, values).compactMap { row in if case .text(let id) = row[0] { id } else { nil } }
+        return try store.database.read(sql, values: values).map(\.values).compactMap { row in if case .text(let id) = row[0] { id } else { nil } }
     }
 
     @Test(arguments: Backend.allCases) func `the index finds what a comparison of all texts finds`(_ backend: Backend) throws {
@@ -46,7 +46,7 @@ import Testing
             if round == 30 { try store.purge() }                 // all changes are in the index
             if round == 60 {
                 let gone = chats.remove(at: random.below(chats.count))
-                _ = try store.sql("DELETE FROM training_chats WHERE id = $1", [.text(gone.id)])
+                _ = try store.sql("DELETE FROM training_chats WHERE id = $1", gone.id)
             }
             let part = text()
             var filter = TrainingFilter()
@@ -73,7 +73,7 @@ import Testing
             let listed = try store.trainingChats(limit: 100).chats.map(\.id)
             try store.review(.chats((0..<1 + random.below(9)).map { _ in listed[random.below(listed.count)] }), review, by: owner)
             if random.below(4) == 0 {
-                _ = try store.sql("UPDATE training_chats SET usable = 1 - usable WHERE id = $1", [.text(chats[random.below(60)])])
+                _ = try store.sql("UPDATE training_chats SET usable = 1 - usable WHERE id = $1", chats[random.below(60)])
             }
             let all = try store.trainingChats(limit: 100).chats, tagged = all.filter { $0.tags.contains("red") }
             let page = try store.trainingChats(filter, limit: 100)

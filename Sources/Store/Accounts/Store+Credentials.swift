@@ -33,9 +33,9 @@ extension Store {
         let parameters = (1...group).map { "$\($0)" }.joined(separator: ", ")
         var found: [Identifier<Kind>] = []
         for start in stride(from: 0, to: ids.count, by: group) {
-            let values = (start..<start + group).map { ids.indices.contains($0) ? SQLValue.text(ids[$0]) : .null }
-            let rows = try connection.execute("SELECT found.id FROM (\(query) IN (\(parameters))) AS found \(user)", values)
-            for row in rows { found.append(try row.id(0)) }
+            let values = (start..<start + group).map { ids.indices.contains($0) ? ids[$0].sql : .null }
+            let rows = try connection.execute("SELECT found.id FROM (\(query) IN (\(parameters))) AS found \(user)", values: values)
+            for row in rows { found.append(try row["id"]) }
         }
         return found
     }

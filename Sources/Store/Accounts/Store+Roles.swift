@@ -1,5 +1,5 @@
 /// What accounts may do besides chatting.
-package enum Role: String, Sendable, CaseIterable {
+package enum Role: String, ColumnValue, CaseIterable {
     case user
     /// May review chats, train and replace the served model.
     case owner
@@ -18,22 +18,17 @@ extension Store {
     }
 
     private func roleAndName(of user: UserID) throws(StoreError) -> (role: Role, name: String) {
-        try database.transaction(.read) { connection throws(StoreError) in
-            let row = try connection.firstRow("SELECT role, username FROM users WHERE id = $1", [.text(user)])
-            guard let row else { throw .notFound(.user) }
-            return (Role(stored: try row.optionalText("role")), try row.text("username"))
-        }
+        let row = try database.find(.user, "SELECT role, username FROM users WHERE id = $1", user)
+        return (Role(stored: try row["role"]), try row["username"])
     }
 }
 
 extension AdminQueries {
     package func setRole(of user: UserID, to role: Role, by request: AdminRequest) throws(StoreError) {
-        let entry = self.entry(.setRole, request)
-        try database.transaction(.write) { connection throws(StoreError) in
-            let value: SQLValue = role == .user ? .null : .text(role.rawValue)
-            let row = try connection.firstRow("UPDATE users SET role = $2 WHERE id = $1 RETURNING username", [.text(user), value])
-            guard let row else { throw .notFound(.user) }
-            try Self.write(entry, user, try row.text(0), on: connection)
+        try change(.setRole, by: request) { connection, entry throws(StoreError) in
+            let stored = role == .user ? nil : role
+            let row = try connection.find(.user, "UPDATE users SET role = $2 WHERE id = $1 RETURNING username", user, stored)
+            try entry.write(user, try row["username"], on: connection)
         }
     }
 }

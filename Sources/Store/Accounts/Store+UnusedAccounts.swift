@@ -42,14 +42,13 @@ extension Store {
             """
         while true {
             let changed = try database.transaction(.write) { connection throws(StoreError) in
-                let rows = try connection.execute(sql, [.integer(time), .integer(second)])
+                let rows = try connection.execute(sql, time, second)
                 for row in rows {
-                    let id: UserID = try row.id("id")
-                    try AdminQueries.write(admin.entry(action, Self.retention), id, try row.text("username"), on: connection)
+                    try admin.entry(action, Self.retention).write(row["id"] as UserID, row["username"], on: connection)
                 }
                 if action == .deleteUnusedUser, !rows.isEmpty {
-                    try Self.notifyServers(on: connection, database.dialect)
-                    try Self.updateSearchIndex(on: connection, database.dialect)
+                    try Self.notifyServers(on: connection)
+                    try Self.updateSearchIndex(on: connection)
                 }
                 return rows.count
             }

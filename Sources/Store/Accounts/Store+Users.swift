@@ -19,37 +19,32 @@ extension Store {
         try connection.execute("""
             INSERT INTO users (id, username, username_key, email, email_key, password_hash, created_at, last_active_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING
-            """, [
-                .text(user.id), .text(user.username), .text(usernameKey), .text(user.email),
-                .text(user.email.map { comparisonKey(of: $0) }), .text(user.passwordHash), .integer(user.createdAt),
-            ])
-        let owner = try connection.firstRow("SELECT id FROM users WHERE username_key = $1", [.text(usernameKey)])
+            """, user.id, user.username, usernameKey, user.email, user.email.map { comparisonKey(of: $0) }, user.passwordHash,
+                user.createdAt)
+        let owner: UserID? = try connection.value("SELECT id FROM users WHERE username_key = $1", usernameKey)
         guard let owner else { throw .emailTaken }
-        guard try owner.text(0) == user.id.description else { throw .usernameTaken(username: user.username) }
+        if owner != user.id { throw .usernameTaken(username: user.username) }
     }
 
     package func user(named username: String) throws(StoreError) -> User? {
-        try user(where: "username_key", is: .text(Self.comparisonKey(of: username)))
+        try user(where: "username_key", is: Self.comparisonKey(of: username))
     }
 
     /// Looks up a user by email address, regardless of case.
     package func user(withEmail email: String) throws(StoreError) -> User? {
-        try user(where: "email_key", is: .text(Self.comparisonKey(of: email)))
+        try user(where: "email_key", is: Self.comparisonKey(of: email))
     }
 
-    package func user(_ id: UserID) throws(StoreError) -> User? { try user(where: "id", is: .text(id)) }
+    package func user(_ id: UserID) throws(StoreError) -> User? { try user(where: "id", is: id) }
 
     /// Sets the time of the user's last activity.
     static func recordActivity(of user: UserID, at now: Timestamp, on connection: any Connection) throws(StoreError) {
         let time = "CASE WHEN last_active_at < $2 THEN $2 ELSE last_active_at END"
-        try connection.execute("UPDATE users SET last_active_at = \(time) WHERE id = $1", [.text(user), .integer(now)])
+        try connection.execute("UPDATE users SET last_active_at = \(time) WHERE id = $1", user, now)
     }
 
-    private func user(where column: StaticString, is value: SQLValue) throws(StoreError) -> User? {
-        let sql = "SELECT \(User.columns) FROM users WHERE \(column) = $1"
-        return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow(sql, [value]).map(User.init)
-        }
+    private func user(where column: StaticString, is value: any ColumnValue) throws(StoreError) -> User? {
+        try database.read("SELECT \(User.columns) FROM users WHERE \(column) = $1", value).first.map(User.init)
     }
 
     /// Replaces the password of a user and ends all their sessions.
@@ -63,10 +58,10 @@ extension Store {
                 UPDATE users SET password_hash = $2, token_epoch = $4
                 WHERE id = $1 AND disabled_at IS NULL AND (token_epoch = $3 OR (token_epoch = $4 AND password_hash = $2))
                 RETURNING \(User.columns)
-                """, [.text(user.id), .text(hash), .integer(user.tokenEpoch), .integer(user.tokenEpoch + 1)])
+                """, user.id, hash, user.tokenEpoch, user.tokenEpoch + 1)
             guard let row else { return nil }
-            try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(user.id)])
-            try Self.notifyServers(on: connection, database.dialect)
+            try connection.execute("DELETE FROM sessions WHERE user_id = $1", user.id)
+            try Self.notifyServers(on: connection)
             return try User(row)
         }
     }
@@ -75,9 +70,9 @@ extension Store {
     package func deleteUser(_ id: UserID) throws(StoreError) {
         var isFound = false
         try database.transaction(.write) { connection throws(StoreError) in
-            if try connection.firstRow("DELETE FROM users WHERE id = $1 RETURNING id", [.text(id)]) != nil { isFound = true }
-            try Self.notifyServers(on: connection, database.dialect)
-            try Self.updateSearchIndex(on: connection, database.dialect)
+            if try connection.firstRow("DELETE FROM users WHERE id = $1 RETURNING id", id) != nil { isFound = true }
+            try Self.notifyServers(on: connection)
+            try Self.updateSearchIndex(on: connection)
         }
         guard isFound else { throw .notFound(.user) }
     }
@@ -101,8 +96,7 @@ extension User {
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
         try self.init(
-            id: row.id("id"), username: row.text("username"), email: row.optionalText("email"), passwordHash: row.text("password_hash"),
-            createdAt: row.timestamp("created_at"), lastActiveAt: row.timestamp("last_active_at"), tokenEpoch: row.integer("token_epoch"),
-            disabledAt: row.optionalTimestamp("disabled_at"))
+            id: row["id"], username: row["username"], email: row["email"], passwordHash: row["password_hash"], createdAt: row["created_at"],
+            lastActiveAt: row["last_active_at"], tokenEpoch: row["token_epoch"], disabledAt: row["disabled_at"])
     }
 }

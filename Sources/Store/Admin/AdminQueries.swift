@@ -89,14 +89,14 @@ extension AdminQueries {
         let dayAgo = now.advanced(by: .seconds(-86_400))
         let minuteAgo = now.advanced(by: .seconds(-60))
         return try database.transaction(.read) { connection throws(StoreError) in
-            func numbers(_ sql: String, _ values: [SQLValue] = []) throws(StoreError) -> [Int] {
-                guard let row = try connection.firstRow(sql, values) else { return [] }
-                return try row.values.indices.map { column throws(StoreError) in try row.integer(.position(column)) }
+            func numbers(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> [Int] {
+                guard let row = try connection.execute(sql, values: values.map(\.sql)).first else { return [] }
+                return try row.values.indices.map { column throws(StoreError) in try row.value(at: column) }
             }
             func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
             let (prompts, answers) = (database.dialect.bounded("prompt_tokens"), database.dialect.bounded("answer_tokens"))
             let users = try numbers(
-                "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM users WHERE last_active_at > $1)", [.integer(dayAgo)])
+                "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM users WHERE last_active_at > $1)", dayAgo)
             let counts = try numbers("""
                 SELECT \(sum("conversations")), \(sum("messages")), \(sum("generations")), \(sum("prompt_tokens")), \(sum("answer_tokens"))
                 FROM user_counts
@@ -104,7 +104,7 @@ extension AdminQueries {
             // Events of deleted users.
             let others = try numbers(
                 "SELECT count(*), \(sum(prompts)), \(sum(answers)) FROM generations WHERE user_id IS NULL")
-            let recent = try numbers("SELECT \(sum(answers)) FROM generations WHERE created_at > $1", [.integer(minuteAgo)])
+            let recent = try numbers("SELECT \(sum(answers)) FROM generations WHERE created_at > $1", minuteAgo)
             let keys = try numbers("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL")
             return Totals(
                 users: users[0], activeLastDay: users[1], conversations: counts[0], messages: counts[1],
@@ -122,13 +122,13 @@ extension AdminQueries {
         let filter = text.map { _ in
             "WHERE \(database.dialect.contains("username", "$3")) OR \(database.dialect.contains("coalesce(email, '')", "$3"))"
         } ?? ""
-        let filterValues = text.map { [SQLValue.text($0.storable)] } ?? []
+        let filterValues = text.map { [$0.sql] } ?? []
         let page = Self.pageOfUsers(sortedBy: key, descending: descending, filter)
         return try database.transaction(.read) { connection throws(StoreError) in
-            let items = try connection.execute(page, [.integer(limit), .integer(offset)] + filterValues).map(Self.activity)
+            let items = try connection.execute(page, values: [limit.sql, offset.sql] + filterValues).map(Self.activity)
             let countFilter = filter.replacing("$3", with: "$1")
-            let total = try connection.firstRow("SELECT count(*) FROM users \(countFilter)", filterValues)?.integer(0) ?? 0
-            return Page(items: items, total: total)
+            let counted = try connection.execute("SELECT count(*) AS total FROM users \(countFilter)", values: filterValues)
+            return Page(items: items, total: try counted[0]["total"])
         }
     }
 
@@ -153,17 +153,12 @@ extension AdminQueries {
     package func user(_ id: UserID) throws(StoreError) -> UserDetails {
         let now = now()
         return try database.transaction(.read) { connection throws(StoreError) in
-            let row = try connection.firstRow(
-                "SELECT \(Self.activityColumns) FROM users JOIN user_counts ON user_id = id WHERE id = $1", [.text(id)])
-            guard let row else { throw .notFound(.user) }
-            func count(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> Int {
-                try connection.firstRow(sql, values)?.integer(0) ?? 0
-            }
+            let row = try connection.find(
+                .user, "SELECT \(Self.activityColumns) FROM users JOIN user_counts ON user_id = id WHERE id = $1", id)
             return UserDetails(
                 activity: try Self.activity(row),
-                sessions: try count(
-                    "SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2", [.text(id), .integer(now)]),
-                apiKeys: try count("SELECT count(*) FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL", [.text(id)]))
+                sessions: try connection.value("SELECT count(*) FROM sessions WHERE user_id = $1 AND expires_at > $2", id, now) ?? 0,
+                apiKeys: try connection.value("SELECT count(*) FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL", id) ?? 0)
         }
     }
 
@@ -172,10 +167,10 @@ extension AdminQueries {
 
     private static func activity(_ row: Row) throws(StoreError) -> UserActivity {
         try UserActivity(
-            id: row.id("id"), username: row.text("username"), email: row.optionalText("email"), joined: row.timestamp("created_at"),
-            lastActive: row.timestamp("last_active_at"), conversations: row.integer("conversations"), messages: row.integer("messages"),
-            generations: row.integer("generations"), answerTokens: row.integer("answer_tokens"),
-            isDisabled: row.optionalTimestamp("disabled_at") != nil, role: Role(stored: row.optionalText("role")))
+            id: row["id"], username: row["username"], email: row["email"], joined: row["created_at"], lastActive: row["last_active_at"],
+            conversations: row["conversations"], messages: row["messages"], generations: row["generations"],
+            answerTokens: row["answer_tokens"],
+            isDisabled: !row.isNull("disabled_at"), role: Role(stored: row["role"]))
     }
 
     /// Lists the conversations of one user, or of all users if `user` is nil.
@@ -187,21 +182,22 @@ extension AdminQueries {
     ) throws(StoreError) -> Page<OwnedConversation> {
         let (sql, values) = pageOfConversations(of: user, sortedBy: key, descending: descending, matching: text)
         return try database.transaction(.read) { connection throws(StoreError) in
-            if let user, try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(user)]) == nil { throw .notFound(.user) }
-            let rows = try connection.execute(sql, [.integer(limit), .integer(offset)] + values)
+            if let user { try connection.find(.user, "SELECT id FROM users WHERE id = $1", user) }
+            let rows = try connection.execute(sql, values: [limit.sql, offset.sql] + values)
             let items = try rows.map { row throws(StoreError) in
-                try OwnedConversation(conversation: StoredConversation(row), owner: row.id("owner_id"), username: row.text("username"))
+                try OwnedConversation(conversation: StoredConversation(row), owner: row["owner_id"], username: row["username"])
             }
-            if text != nil, let first = rows.first { return Page(items: items, total: try first.integer("matches")) }
+            if text != nil, let first = rows.first { return Page(items: items, total: try first["matches"]) }
             // After the last page of a search, the first one has the number.
             if text != nil, offset > 0 {
-                let total = try connection.execute(sql, [.integer(1), .integer(0)] + values).first?.integer("matches")
-                return Page(items: items, total: total ?? 0)
+                let first = try connection.execute(sql, values: [1.sql, 0.sql] + values).first
+                return Page(items: items, total: try first?["matches"] ?? 0)
             }
-            let total = text != nil ? nil : try connection.firstRow(
-                "SELECT CAST(coalesce(sum(conversations), 0) AS BIGINT) FROM user_counts" + (user == nil ? "" : " WHERE user_id = $1"),
-                values)
-            return Page(items: items, total: try total?.integer(0) ?? 0)
+            if text != nil { return Page(items: items, total: 0) }
+            let counted = try connection.execute(
+                "SELECT CAST(coalesce(sum(conversations), 0) AS BIGINT) AS total FROM user_counts"
+                    + (user == nil ? "" : " WHERE user_id = $1"), values: values)
+            return Page(items: items, total: try counted[0]["total"])
         }
     }
 
@@ -217,7 +213,7 @@ extension AdminQueries {
         let order = "ORDER BY \(key.sql) \(direction), c.id \(direction)"
         let page = "LIMIT $1 OFFSET $2"
         let owner = user == nil ? "" : " AND owner_id = $3"
-        let values = user.map { [SQLValue.text($0)] } ?? []
+        let values = user.map { [$0.sql] } ?? []
         guard let text else {
             if user == nil, key == .username {
                 // With CROSS JOIN, SQLite reads the users first.
@@ -242,13 +238,12 @@ extension AdminQueries {
             FROM (SELECT * FROM found ORDER BY sort_key \(direction), found_id \(direction) \(page)) AS page
             JOIN conversations AS c ON c.id = found_id JOIN users ON users.id = owner_id
             ORDER BY sort_key \(direction), found_id \(direction)
-            """, values + [.text(text.storable)])
+            """, values + [text.sql])
     }
 
     package func messages(of conversation: ConversationID) throws(StoreError) -> [Message] {
         try database.transaction(.read) { connection throws(StoreError) in
-            let found = try connection.firstRow("SELECT id FROM conversations WHERE id = $1 AND deleted_at IS NULL", [.text(conversation)])
-            guard found != nil else { throw .notFound(.conversation) }
+            try connection.find(.conversation, "SELECT id FROM conversations WHERE id = $1 AND deleted_at IS NULL", conversation)
             return try Store.messages(of: conversation, on: connection)
         }
     }

@@ -1,7 +1,7 @@
 /// The audit log: what administrators did. Lines are only added.
 extension AdminQueries {
     /// Raw values are stored and are part of the API.
-    package enum Action: String, Sendable, CaseIterable {
+    package enum Action: String, ColumnValue, CaseIterable {
         case createUser = "user.create", disableUser = "user.disable", enableUser = "user.enable", deleteUser = "user.delete"
         case resetPassword = "user.reset_password", endSessions = "user.end_sessions", revokeAPIKeys = "user.revoke_keys"
         case setRole = "user.set_role"
@@ -45,56 +45,58 @@ extension AdminQueries {
         let time: Timestamp
         let action: Action
         let request: AdminRequest
+
+        func write(
+            _ target: any ColumnValue = SQLValue.null, _ name: String? = nil, because reason: String? = nil, on connection: any Connection
+        ) throws(StoreError) {
+            try connection.execute("""
+                INSERT INTO audit_log (id, created_at, actor, address, action, target, target_name, reason)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                ON CONFLICT (id) DO NOTHING
+                """, id, time, request.actor, request.address, action, target, name, reason)
+        }
+
+        /// Whether it was written before, by a transaction that runs again because the connection was lost.
+        func isWritten(on connection: any Connection) throws(StoreError) -> Bool {
+            try connection.firstRow("SELECT id FROM audit_log WHERE id = $1", id) != nil
+        }
     }
 
     func entry(_ action: Action, _ request: AdminRequest) -> NewAuditEntry {
         NewAuditEntry(time: now(), action: action, request: request)
     }
 
-    /// Whether an entry was written before, by a transaction that runs again because the connection was lost.
-    static func isWritten(_ entry: NewAuditEntry, on connection: any Connection) throws(StoreError) -> Bool {
-        try connection.firstRow("SELECT id FROM audit_log WHERE id = $1", [.text(entry.id)]) != nil
-    }
-
-    static func write<Kind>(
-        _ entry: NewAuditEntry, _ target: Identifier<Kind>?, _ name: String?, because reason: String? = nil,
-        on connection: any Connection
-    ) throws(StoreError) {
-        try connection.execute("""
-            INSERT INTO audit_log (id, created_at, actor, address, action, target, target_name, reason)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (id) DO NOTHING
-            """, [
-                .text(entry.id), .integer(entry.time), .text(entry.request.actor.storable), .text(entry.request.address.storable),
-                .text(entry.action.rawValue), .text(target), .text(name), .text(reason?.storable),
-            ])
+    /// Runs a change by an administrator in a transaction, which writes the entry.
+    func change<Result>(
+        _ action: Action, by request: AdminRequest,
+        _ body: (any Connection, NewAuditEntry) throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
+        let entry = entry(action, request)
+        return try database.transaction(.write) { connection throws(StoreError) in try body(connection, entry) }
     }
 
     /// Records that an administrator read the conversations of a user, or of all users if `user` is nil.
     package func recordConversationsRead(of user: UserID?, by request: AdminRequest) throws(StoreError) {
-        let entry = self.entry(.listConversations, request)
-        try database.transaction(.write) { connection throws(StoreError) in
+        try change(.listConversations, by: request) { connection, entry throws(StoreError) in
             let name = try user.map { user throws(StoreError) in try Self.username(of: user, on: connection) }
-            try Self.write(entry, user, name, on: connection)
+            try entry.write(user, name, on: connection)
         }
     }
 
     /// Records that an administrator read the messages of a conversation.
     package func recordMessagesRead(of conversation: ConversationID, by request: AdminRequest) throws(StoreError) {
-        let entry = self.entry(.readMessages, request)
-        try database.transaction(.write) { connection throws(StoreError) in
-            let row = try connection.firstRow(
-                "SELECT username FROM users JOIN conversations ON owner_id = users.id WHERE conversations.id = $1", [.text(conversation)])
-            guard let row else { throw .notFound(.conversation) }
-            try Self.write(entry, conversation, try row.text(0), on: connection)
+        try change(.readMessages, by: request) { connection, entry throws(StoreError) in
+            let row = try connection.find(.conversation, """
+                SELECT username FROM users JOIN conversations ON owner_id = users.id WHERE conversations.id = $1
+                """, conversation)
+            try entry.write(conversation, try row["username"], on: connection)
         }
     }
 
     /// Records that an administrator exported the collected chats.
     package func recordChatsExported(by request: AdminRequest) throws(StoreError) {
-        let entry = self.entry(.exportChats, request)
-        try database.transaction(.write) { connection throws(StoreError) in
-            try Self.write(entry, nil as UserID?, nil, on: connection)
+        try change(.exportChats, by: request) { connection, entry throws(StoreError) in
+            try entry.write(on: connection)
         }
     }
 
@@ -108,20 +110,17 @@ extension AdminQueries {
             let rows = try connection.execute("""
                 SELECT id, created_at, actor, address, action, target, target_name, reason FROM audit_log \(filter)
                 ORDER BY number DESC LIMIT $1 OFFSET $2
-                """, [.integer(limit), .integer(offset)])
+                """, limit, offset)
             let items = try rows.map { row throws(StoreError) in
-                guard let action = Action(rawValue: try row.text("action")) else { throw row.unexpected("action", "an action") }
-                return try AuditEntry(
-                    id: row.id("id"), time: row.timestamp("created_at"), actor: row.text("actor"), address: row.text("address"),
-                    action: action, target: row.optionalText("target"), targetName: row.optionalText("target_name"),
-                    reason: row.optionalText("reason"))
+                try AuditEntry(
+                    id: row["id"], time: row["created_at"], actor: row["actor"], address: row["address"], action: row["action"],
+                    target: row["target"], targetName: row["target_name"], reason: row["reason"])
             }
-            return Page(items: items, total: try connection.firstRow("SELECT count(*) FROM audit_log \(filter)", [])?.integer(0) ?? 0)
+            return Page(items: items, total: try connection.value("SELECT count(*) FROM audit_log \(filter)") ?? 0)
         }
     }
 
     static func username(of user: UserID, on connection: any Connection) throws(StoreError) -> String {
-        guard let row = try connection.firstRow("SELECT username FROM users WHERE id = $1", [.text(user)]) else { throw .notFound(.user) }
-        return try row.text(0)
+        try connection.find(.user, "SELECT username FROM users WHERE id = $1", user)["username"]
     }
 }

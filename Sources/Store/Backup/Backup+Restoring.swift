@@ -32,7 +32,7 @@ extension Backup {
         defer { database.closeConnections() }
         if restoring.isDryRun {
             try database.transaction(.read) { connection throws(StoreError) in
-                _ = try checkContents(on: connection, database.dialect, url, restoring, known: known)
+                _ = try checkContents(on: connection, url, restoring, known: known)
             }
             return summary
         }
@@ -42,18 +42,18 @@ extension Backup {
                 throw .unavailable(store: url.description, reason: "the connection was lost; look whether the backup is restored")
             }
             hasBegun = true
-            let found = try checkContents(on: connection, database.dialect, url, restoring, known: known)
-            if found > 0 { try BackupTables.drop(on: connection, database.dialect) }
+            let found = try checkContents(on: connection, url, restoring, known: known)
+            if found > 0 { try BackupTables.drop(on: connection) }
             let schema = summary.manifest.schemaVersion
-            try Migration.run(options.migrations.prefix(schema), after: 0, on: connection, database.dialect, at: options.now())
+            try Migration.run(options.migrations.prefix(schema), after: 0, on: connection, at: options.now())
             var reader = try BackupReader(path)
             guard reader.manifest == summary.manifest else { throw reader.changed }
-            try withoutCounting(on: connection, database.dialect) { () throws(StoreError) in
-                try insertAll(from: &reader, on: connection, database.dialect, progress)
+            try withoutCounting(on: connection) { () throws(StoreError) in
+                try insertAll(from: &reader, on: connection, progress)
             }
             if restoring.endsSessions { try endSessions(on: connection) }
             if restoring.migrates {
-                try Migration.run(options.migrations, after: schema, on: connection, database.dialect, at: options.now())
+                try Migration.run(options.migrations, after: schema, on: connection, at: options.now())
             }
         }
         return summary
@@ -70,12 +70,11 @@ extension Backup {
 
     /// The schema version of a database that may be replaced; 0 for an empty one.
     private static func checkContents(
-        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ restoring: RestoreOptions,
-        known: Int
+        on connection: any Connection, _ url: DatabaseURL, _ restoring: RestoreOptions, known: Int
     ) throws(StoreError) -> Int {
-        let version = try Migration.version(of: connection, dialect, url.description, known: known)
+        let version = try Migration.version(of: connection, url.description, known: known)
         guard version <= known else { throw .newerSchema(store: url.description, version: version, known: known) }
-        if version > 0, !restoring.replaces, let found = try BackupTables.contents(on: connection, dialect) {
+        if version > 0, !restoring.replaces, let found = try BackupTables.contents(on: connection) {
             throw .backup(.notEmpty(store: url.description, found: found))
         }
         return version
@@ -84,14 +83,14 @@ extension Backup {
     /// Runs `body` without the triggers that count the rows of users, and counts them at once afterwards: PostgreSQL needs quadratic time
     /// to change a row many times in a transaction.
     private static func withoutCounting(
-        on connection: any Connection, _ dialect: Dialect, _ body: () throws(StoreError) -> Void
+        on connection: any Connection, _ body: () throws(StoreError) -> Void
     ) throws(StoreError) {
-        guard dialect == .postgresql else { return try body() }
-        for table in Schema.countedTables { try connection.execute("ALTER TABLE \(table) DISABLE TRIGGER USER", []) }
+        guard connection.dialect == .postgresql else { return try body() }
+        for table in Schema.countedTables { try connection.execute("ALTER TABLE \(table) DISABLE TRIGGER USER") }
         try body()
-        for table in Schema.countedTables { try connection.execute("ALTER TABLE \(table) ENABLE TRIGGER USER", []) }
-        try connection.execute("DELETE FROM user_counts", [])
-        try connection.execute(countUsers, [])
+        for table in Schema.countedTables { try connection.execute("ALTER TABLE \(table) ENABLE TRIGGER USER") }
+        try connection.execute("DELETE FROM user_counts")
+        try connection.execute(countUsers)
     }
 
     /// Fills `user_counts` from the rows that it counts.
@@ -109,13 +108,13 @@ extension Backup {
         """
 
     private static func insertAll(
-        from reader: inout BackupReader, on connection: any Connection, _ dialect: Dialect, _ progress: Progress
+        from reader: inout BackupReader, on connection: any Connection, _ progress: Progress
     ) throws(StoreError) {
         while let member = try reader.next() {
             guard case .table(let table) = member else { continue }
-            let columns = try BackupTables.columns(of: table.name, on: connection, dialect)
+            let columns = try BackupTables.columns(of: table.name, on: connection)
             guard !columns.isEmpty else { throw reader.invalidTable(table.name) }
-            var inserter = BackupInserter(table.name, columns, dialect)
+            var inserter = BackupInserter(table.name, columns, connection.dialect)
             var inserted = 0
             while let row = try reader.nextRow() {
                 switch BackupTables.values(of: row, columns) {
@@ -124,18 +123,18 @@ extension Backup {
                 }
                 inserted += 1
                 // The changes of the search index wait in a table, which should not become large.
-                if inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection, dialect) }
+                if inserted % 1_000 == 0 { try Store.updateSearchIndex(on: connection) }
                 progress(.restoring, reader.fraction)
             }
             try inserter.finish(on: connection)
             guard try BackupTables.rowCount(of: table.name, on: connection) == table.rows else { throw reader.invalidTable(table.name) }
         }
-        try Store.updateSearchIndex(on: connection, dialect)
+        try Store.updateSearchIndex(on: connection)
     }
 
     private static func endSessions(on connection: any Connection) throws(StoreError) {
-        try connection.execute("DELETE FROM sessions", [])
-        try connection.execute("UPDATE users SET token_epoch = token_epoch + 1", [])
+        try connection.execute("DELETE FROM sessions")
+        try connection.execute("UPDATE users SET token_epoch = token_epoch + 1")
     }
 }
 

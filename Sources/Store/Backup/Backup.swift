@@ -37,10 +37,10 @@ package enum Backup {
             guard saved == nil else {
                 throw .unavailable(store: url.description, reason: "the connection was lost during the backup; run the command again")
             }
-            let manifest = try self.manifest(on: connection, database.dialect, url, names, program, options)
+            let manifest = try self.manifest(on: connection, url, names, program, options)
             saved = manifest
             try writer.add(BackupManifest.fileName, manifest.json)
-            try save(manifest, on: connection, database.dialect, to: &writer, progress)
+            try save(manifest, on: connection, to: &writer, progress)
             return manifest
         }
         for (name, path) in zip(names, checkpoints) { try copy(path, as: name, to: &writer, progress) }
@@ -72,29 +72,29 @@ package enum Backup {
 
 extension Backup {
     private static func manifest(
-        on connection: any Connection, _ dialect: Dialect, _ url: DatabaseURL, _ checkpoints: [String], _ program: String,
+        on connection: any Connection, _ url: DatabaseURL, _ checkpoints: [String], _ program: String,
         _ options: StoreOptions
     ) throws(StoreError) -> BackupManifest {
         let known = options.migrations.count
-        let version = try Migration.version(of: connection, dialect, url.description, known: known)
+        let version = try Migration.version(of: connection, url.description, known: known)
         guard version > 0 else { throw .unusable(store: url.description, reason: "it has no tables of slm") }
         guard version <= known else { throw .newerSchema(store: url.description, version: version, known: known) }
         var tables: [BackupManifest.Table] = []
-        for name in try BackupTables.existing(on: connection, dialect) {
+        for name in try BackupTables.existing(on: connection) {
             tables.append(.init(name: name, rows: try BackupTables.rowCount(of: name, on: connection)))
         }
         return BackupManifest(
-            createdAt: options.now().description, createdBy: program, database: dialect == .sqlite ? "sqlite" : "postgresql",
+            createdAt: options.now().description, createdBy: program, database: connection.dialect == .sqlite ? "sqlite" : "postgresql",
             schemaVersion: version, tables: tables, checkpoints: checkpoints)
     }
 
     /// Writes the rows of all tables.
     private static func save(
-        _ manifest: BackupManifest, on connection: any Connection, _ dialect: Dialect, to writer: inout BackupWriter, _ progress: Progress
+        _ manifest: BackupManifest, on connection: any Connection, to writer: inout BackupWriter, _ progress: Progress
     ) throws(StoreError) {
         var done = 0
         for table in manifest.tables {
-            let columns = try BackupTables.columns(of: table.name, on: connection, dialect)
+            let columns = try BackupTables.columns(of: table.name, on: connection)
             try writer.begin(table.fileName)
             try writer.writeCompressed([])
             try connection.forEachRow(BackupTables.selection(of: columns, from: table.name)) { row throws(StoreError) in

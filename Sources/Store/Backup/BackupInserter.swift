@@ -24,7 +24,7 @@ struct BackupInserter {
         waiting += values
         for case .text(let text) in values { waitingBytes += text.utf8.count }
         if waiting.count == batch * columns.count {
-            try connection.execute(sql(rows: batch), waiting)
+            try connection.execute(sql(rows: batch), values: waiting)
             clear()
         } else if waitingBytes > Self.maxWaitingBytes {
             try insertWaiting(on: connection)
@@ -39,14 +39,14 @@ struct BackupInserter {
             try connection.execute("""
                 SELECT setval(pg_get_serial_sequence('\(table)', '\(column.name)')::regclass, max(\(column.name))) FROM \(table)
                 HAVING count(*) > 0
-                """, [])
+                """)
         }
     }
 
     /// One by one: statements of any other number of rows would each have to be prepared.
     private mutating func insertWaiting(on connection: any Connection) throws(StoreError) {
         for start in stride(from: 0, to: waiting.count, by: columns.count) {
-            try connection.execute(sql(rows: 1), Array(waiting[start..<start + columns.count]))
+            try connection.execute(sql(rows: 1), values: Array(waiting[start..<start + columns.count]))
         }
         clear()
     }

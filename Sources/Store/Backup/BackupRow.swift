@@ -41,9 +41,9 @@ extension BackupTables {
     private static func value(of element: JSONElement, _ kind: Column.Kind) -> SQLValue? {
         if element.isNull { return .null }
         switch kind {
-        case .text: return element.string.map { .text($0) }
-        case .integer: return element.integer.map { .integer($0) }
-        case .real: return element.number.map { .real($0) }
+        case .text: return element.string.map(\.sql)
+        case .integer: return element.integer.map(\.sql)
+        case .real: return element.number.map(\.sql)
         }
     }
 }

@@ -26,14 +26,14 @@ package enum BackupTables {
     private static let condition = ["settings": "name <> 'search_index_deletions'"]
 
     /// The tables that exist: a backup may be of a schema version before the latest.
-    static func existing(on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> [String] {
+    static func existing(on connection: any Connection) throws(StoreError) -> [String] {
         var found: [String] = []
-        for table in all where try Migration.has(table, on: connection, dialect) { found.append(table) }
+        for table in all where try Migration.has(table, on: connection) { found.append(table) }
         return found
     }
 
     static func rowCount(of table: String, on connection: any Connection) throws(StoreError) -> Int {
-        try connection.firstRow("SELECT count(*) FROM \(source(table))", [])?.integer(0) ?? 0
+        try connection.value("SELECT count(*) FROM \(source(table))") ?? 0
     }
 
     static func selection(of columns: [Column], from table: String) -> String {
@@ -52,8 +52,8 @@ package enum BackupTables {
     }
 
     /// The columns of a table that a backup has.
-    static func columns(of table: String, on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> [Column] {
-        let sql = switch dialect {
+    static func columns(of table: String, on connection: any Connection) throws(StoreError) -> [Column] {
+        let sql = switch connection.dialect {
         case .sqlite: "SELECT name AS column_name, type AS data_type, 'NO' AS is_identity FROM pragma_table_info($1) ORDER BY cid"
         case .postgresql: """
             SELECT column_name, data_type, is_identity FROM information_schema.columns
@@ -61,22 +61,22 @@ package enum BackupTables {
             """
         }
         let derived = derivedColumns[table] ?? []
-        return try connection.execute(sql, [.text(table)]).map { row throws(StoreError) in
-            let kind: Column.Kind = switch try row.text("data_type") {
+        return try connection.execute(sql, table).map { row throws(StoreError) in
+            let kind: Column.Kind = switch try row["data_type"] as String {
             case "INTEGER", "bigint": .integer
             case "REAL", "double precision": .real
             default: .text
             }
-            return Column(name: try row.text("column_name"), kind: kind, isIdentity: try row.text("is_identity") == "YES")
+            return try Column(name: row["column_name"], kind: kind, isIdentity: row["is_identity"] == "YES")
         }.filter { !derived.contains($0.name) }
     }
 
     /// What the tables have, apart from settings and models, which a server writes at its start: "3 rows in users, 12 in messages"; nil if
     /// they are empty.
-    static func contents(on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> String? {
+    static func contents(on connection: any Connection) throws(StoreError) -> String? {
         var found: [String] = []
         let written = ["settings", "models", "command_line_models"]
-        for table in try existing(on: connection, dialect) where !written.contains(table) {
+        for table in try existing(on: connection) where !written.contains(table) {
             let rows = try rowCount(of: table, on: connection)
             if rows > 0 { found.append("\(rows) \(found.isEmpty ? rows == 1 ? "row " : "rows " : "")in \(table)") }
         }
@@ -84,12 +84,12 @@ package enum BackupTables {
     }
 
     /// Deletes all tables of slm, also those of the search index.
-    static func drop(on connection: any Connection, _ dialect: Dialect) throws(StoreError) {
+    static func drop(on connection: any Connection) throws(StoreError) {
         // Tables that refer to others are dropped before them, so that no foreign key has to be followed.
-        for table in omitted + all.reversed() where try Migration.has(table, on: connection, dialect) {
-            try connection.execute("DROP TABLE \(table)", [])
+        for table in omitted + all.reversed() where try Migration.has(table, on: connection) {
+            try connection.execute("DROP TABLE \(table)")
         }
-        guard dialect == .postgresql else { return }
-        for function in Schema.postgresFunctions { try connection.execute("DROP FUNCTION IF EXISTS \(function)()", []) }
+        guard connection.dialect == .postgresql else { return }
+        for function in Schema.postgresFunctions { try connection.execute("DROP FUNCTION IF EXISTS \(function)()") }
     }
 }

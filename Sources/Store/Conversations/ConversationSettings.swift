@@ -35,9 +35,9 @@ extension Store {
     ) throws(StoreError) -> (StoredConversation, ConversationSettings) {
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
-            _ = try Self.lock(conversation, of: owner, on: connection, database.dialect)
+            _ = try Self.lock(conversation, of: owner, on: connection)
             if let title {
-                try connection.execute("UPDATE conversations SET title = $2 WHERE id = $1", [.text(conversation), .text(title)])
+                try connection.execute("UPDATE conversations SET title = $2 WHERE id = $1", conversation, title)
             }
             var settings = try Self.settings(of: conversation, on: connection)
             change(&settings)
@@ -47,13 +47,13 @@ extension Store {
     }
 
     static func settings(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> ConversationSettings {
-        let row = try connection.firstRow(
-            "SELECT system_prompt, model, training_excluded_at, documents FROM conversations WHERE id = $1", [.text(conversation)])
-        guard let row else { throw .notFound(.conversation) }
+        let row = try connection.find(
+            .conversation, "SELECT system_prompt, model, training_excluded_at, documents FROM conversations WHERE id = $1", conversation)
+        let documents: String? = try row["documents"]
         return try ConversationSettings(
-            systemPrompt: row.optionalText("system_prompt"), model: row.optionalText("model"),
+            systemPrompt: row["system_prompt"], model: row["model"],
             isExcludedFromTraining: !row.isNull("training_excluded_at"),
-            documents: row.optionalText("documents")?.split(separator: "\n").map(String.init) ?? [])
+            documents: documents?.split(separator: "\n").map(String.init) ?? [])
     }
 
     static func set(
@@ -64,10 +64,7 @@ extension Store {
             UPDATE conversations SET system_prompt = $3, model = $4, documents = $7,
                 training_excluded_at = CASE WHEN $5 = 0 THEN NULL ELSE COALESCE(training_excluded_at, $6) END
             WHERE id = $1 AND owner_id = $2
-            """, [
-                .text(conversation), .text(owner), .text(settings.systemPrompt), .text(settings.model),
-                .integer(settings.isExcludedFromTraining ? 1 : 0), .integer(now),
-                .text(settings.documents.isEmpty ? nil : settings.documents.joined(separator: "\n")),
-            ])
+            """, conversation, owner, settings.systemPrompt, settings.model, settings.isExcludedFromTraining, now,
+                settings.documents.isEmpty ? nil : settings.documents.joined(separator: "\n"))
     }
 }

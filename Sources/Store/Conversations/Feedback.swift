@@ -1,9 +1,9 @@
 /// What a user thinks of an answer.
 package struct Rating: Sendable, Equatable {
-    package enum Value: String, Sendable, CaseIterable { case good, bad }
+    package enum Value: String, ColumnValue, CaseIterable { case good, bad }
 
     /// Why. `reasons` says which belong to which value.
-    package enum Reason: String, Sendable, CaseIterable {
+    package enum Reason: String, ColumnValue, CaseIterable {
         case accurate, followedInstructions = "followed_instructions", wellWritten = "well_written", creative
         case incorrect, ignoredInstructions = "ignored_instructions", poorlyWritten = "poorly_written", incomplete, tooLong = "too_long"
         case refused, harmful, other
@@ -68,10 +68,9 @@ package struct AnswerPreference: Sendable, Equatable {
 extension Rating {
     /// - Parameter row: Has the columns `rating`, `rating_reason` and `comment`. nil if there is no rating.
     init?(_ row: Row) throws(StoreError) {
-        guard let text = try row.optionalText("rating") else { return nil }
-        guard let value = Value(rawValue: text) else { throw row.unexpected("rating", "a rating") }
+        guard let value: Value = try row["rating"] else { return nil }
         // A later version may know more reasons.
-        let reason = try row.optionalText("rating_reason").map { Reason(rawValue: $0) ?? .other }
-        self.init(value, reason, comment: try row.optionalText("comment"))
+        let reason: String? = try row["rating_reason"]
+        self.init(value, reason.map { Reason(rawValue: $0) ?? .other }, comment: try row["comment"])
     }
 }

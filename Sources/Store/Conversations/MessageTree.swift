@@ -78,7 +78,7 @@ extension MessageTree.Node {
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
         try self.init(
-            id: row.id("id"), position: row.optionalInteger("position"), previous: row.optionalID("previous_id"),
-            next: row.optionalID("next_id"), createdAt: row.timestamp("created_at"), ordinal: row.integer("ordinal"))
+            id: row["id"], position: row["position"], previous: row["previous_id"], next: row["next_id"], createdAt: row["created_at"],
+            ordinal: row["ordinal"])
     }
 }

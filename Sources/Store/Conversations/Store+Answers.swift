@@ -54,18 +54,15 @@ extension Store {
                 if created == nil { try recoverAnswers(in: conversation, of: owner, at: now, on: connection) }
             }
             if let model {
-                try connection.execute(
-                    "UPDATE conversations SET model = $3 WHERE id = $1 AND owner_id = $2",
-                    [.text(conversation), .text(owner), .text(model)])
+                try connection.execute("UPDATE conversations SET model = $3 WHERE id = $1 AND owner_id = $2", conversation, owner, model)
             }
             let question: MessageID
             switch request {
             case .newMessage(let message, let first):
                 question = try Self.append(
-                    message, id: id, to: conversation, of: owner, replacingFrom: first, options, at: now, on: connection,
-                    database.dialect).id
+                    message, id: id, to: conversation, of: owner, replacingFrom: first, options, at: now, on: connection).id
             case .storedMessage(let stored):
-                _ = try Self.lock(conversation, of: owner, on: connection, database.dialect)
+                _ = try Self.lock(conversation, of: owner, on: connection)
                 try Self.recordActivity(of: owner, at: now, on: connection)
                 try Self.checkSize(
                     Self.size(of: conversation, on: connection).characters, of: conversation, of: owner, options, on: connection)
@@ -111,8 +108,7 @@ extension Store {
     private func read(_ id: ConversationID, of owner: UserID) throws(StoreError) -> (OpenConversation, isInterrupted: Bool) {
         try database.transaction(.read) { connection throws(StoreError) in
             let conversation = try Self.conversation(id, of: owner, on: connection)
-            let lease = try connection.firstRow(
-                "SELECT answer_id FROM answer_leases WHERE conversation_id = $1 AND \(isLive)", [.text(id)])
+            let lease = try connection.firstRow("SELECT answer_id FROM answer_leases WHERE conversation_id = $1 AND \(isLive)", id)
             let found = OpenConversation(
                 conversation: conversation, settings: try Self.settings(of: id, on: connection),
                 messages: try Self.messages(of: id, on: connection), details: try Self.details(of: id, on: connection),

@@ -27,19 +27,16 @@ extension Store {
         return try database.transaction(.write) { connection throws(StoreError) in
             if let user {
                 let sql = "SELECT id FROM users WHERE id = $1 AND training_excluded_at IS NULL"
-                if try connection.firstRow(sql, [.text(user)]) == nil { return false }
+                if try connection.firstRow(sql, user) == nil { return false }
             }
             if let conversation {
                 let sql = "SELECT id FROM conversations WHERE id = $1 AND deleted_at IS NULL AND training_excluded_at IS NULL"
-                if try connection.firstRow(sql, [.text(conversation)]) == nil { return false }
+                if try connection.firstRow(sql, conversation) == nil { return false }
             }
             try connection.execute("""
                 INSERT INTO collected_chats (id, user_id, created_at, history, question, answer, conversation_id)
                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
-                """, [
-                    .text(id), .text(user), .integer(chat.time), .text(chat.history), .text(chat.question),
-                    .text(chat.answer), .text(conversation),
-                ])
+                """, id, user, chat.time, chat.history, chat.question, chat.answer, conversation)
             return true
         }
     }
@@ -54,8 +51,8 @@ extension Store {
     /// The number of exchanges that an export has: its lines.
     package func collectedChatCount() throws(StoreError) -> Int {
         try database.transaction(.read) { connection throws(StoreError) in
-            let all = try connection.firstRow("SELECT count(*) FROM collected_chats", [])?.integer(0) ?? 0
-            let leftOut = try connection.firstRow("SELECT count(*) FROM collected_chats WHERE \(Self.isLeftOut)", [])?.integer(0) ?? 0
+            let all = try connection.value("SELECT count(*) FROM collected_chats") ?? 0
+            let leftOut = try connection.value("SELECT count(*) FROM collected_chats WHERE \(Self.isLeftOut)") ?? 0
             return all - leftOut
         }
     }
@@ -63,11 +60,11 @@ extension Store {
     /// The number of conversations whose exchanges an export has. A guest's conversation is counted by its first exchange.
     package func collectedConversationCount() throws(StoreError) -> Int {
         try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow("""
+            try connection.value("""
                 SELECT count(DISTINCT conversation_id)
                     + coalesce(sum(CASE WHEN conversation_id IS NULL AND history = '' THEN 1 ELSE 0 END), 0)
                 FROM collected_chats WHERE (\(Self.isLeftOut)) IS NOT TRUE
-                """, [])?.integer(0) ?? 0
+                """) ?? 0
         }
     }
 
@@ -84,13 +81,12 @@ extension Store {
             let rows = try connection.execute("""
                 SELECT number, created_at, history, question, answer FROM collected_chats
                 WHERE number > $1 AND (\(Self.isLeftOut)) IS NOT TRUE ORDER BY number LIMIT $2
-                """, [.integer(number), .integer(limit)])
+                """, number, limit)
             let chats = try rows.map { row throws(StoreError) in
                 try CollectedChat(
-                    at: row.timestamp("created_at"), history: row.text("history"), question: row.text("question"),
-                    answer: row.text("answer"))
+                    at: row["created_at"], history: row["history"], question: row["question"], answer: row["answer"])
             }
-            return (chats, rows.count == limit ? try rows.last?.integer("number") : nil)
+            return (chats, rows.count == limit ? try rows.last?["number"] : nil)
         }
     }
 }

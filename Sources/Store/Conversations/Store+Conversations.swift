@@ -44,16 +44,16 @@ extension Store {
     ) throws(StoreError) {
         // Locks the account, so that its quotas are exact however many servers add to them.
         try recordActivity(of: owner, at: now, on: connection)
-        if options.maxConversations > 0, try connection.firstRow("SELECT id FROM conversations WHERE id = $1", [.text(id)]) == nil {
+        if options.maxConversations > 0, try connection.firstRow("SELECT id FROM conversations WHERE id = $1", id) == nil {
             let sql = "SELECT count(*) FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL"
-            let count = try connection.firstRow(sql, [.text(owner)])?.integer(0) ?? 0
+            let count = try connection.value(sql, owner) ?? 0
             if count >= options.maxConversations { throw .quotaExceeded(.conversations, limit: options.maxConversations) }
         }
-        guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
+        try connection.find(.user, "SELECT id FROM users WHERE id = $1", owner)
         try connection.execute("""
             INSERT INTO conversations (id, owner_id, title, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
             ON CONFLICT (id) DO NOTHING
-            """, [.text(id), .text(owner), .text(title), .integer(now)])
+            """, id, owner, title, now)
     }
 
     /// Lists a user's conversations, most recently updated first.
@@ -70,10 +70,7 @@ extension Store {
         let found = if let text {
             try search(for: text, of: owner, after: start, limit: limit + 1)
         } else {
-            try database.transaction(.read) { connection throws(StoreError) in
-                let values: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit + 1)]
-                return try connection.execute(Self.listSQL, values).map(StoredConversation.init)
-            }
+            try database.read(Self.listSQL, owner, start.updatedAt, start.id, limit + 1).map(StoredConversation.init)
         }
         let page = Array(found.prefix(limit))
         let next = found.count > limit ? page.last.map { ConversationCursor($0.updatedAt, $0.id.description) } : nil
@@ -107,7 +104,7 @@ extension Store {
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
             // The lease before the conversation, in the same order as in `beginAnswer`.
             if stopsAnswers { _ = try requestStop(in: id, of: owner, on: connection) }
-            return try connection.firstRow(sql, [.text(id), .text(owner), .integer(time)]) != nil
+            return try connection.firstRow(sql, id, owner, time) != nil
         }
         guard isFound else { throw .notFound(.conversation) }
     }
@@ -126,7 +123,7 @@ extension Store {
         _ id: ConversationID, of owner: UserID, on connection: any Connection
     ) throws(StoreError) -> StoredConversation {
         let sql = "SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
-        guard let row = try connection.firstRow(sql, [.text(id), .text(owner)]) else { throw .notFound(.conversation) }
+        guard let row = try connection.firstRow(sql, id, owner) else { throw .notFound(.conversation) }
         return try StoredConversation(row)
     }
 }
@@ -134,7 +131,7 @@ extension Store {
 extension StoredConversation {
     init(_ row: Row) throws(StoreError) {
         try self.init(
-            id: row.id("id"), title: row.text("title"), createdAt: row.timestamp("created_at"), updatedAt: row.timestamp("updated_at"),
-            messageCount: row.integer("message_count"))
+            id: row["id"], title: row["title"], createdAt: row["created_at"], updatedAt: row["updated_at"],
+            messageCount: row["message_count"])
     }
 }

@@ -6,17 +6,14 @@ extension Store {
         try database.transaction(.write) { connection throws(StoreError) in
             try Self.checkAnswer(message, in: conversation, of: owner, on: connection)
             guard let rating else {
-                try connection.execute("DELETE FROM ratings WHERE message_id = $1", [.text(message)])
+                try connection.execute("DELETE FROM ratings WHERE message_id = $1", message)
                 return
             }
             try connection.execute("""
                 INSERT INTO ratings (message_id, user_id, rating, reason, comment, rated_at) VALUES ($1, $2, $3, $4, $5, $6)
                 ON CONFLICT (message_id) DO UPDATE SET user_id = excluded.user_id, rating = excluded.rating, reason = excluded.reason,
                     comment = excluded.comment, rated_at = excluded.rated_at
-                """, [
-                    .text(message), .text(owner), .text(rating.value.rawValue), .text(rating.reason?.rawValue), .text(rating.comment),
-                    .integer(now),
-                ])
+                """, message, owner, rating.value, rating.reason, rating.comment, now)
         }
     }
 
@@ -25,7 +22,7 @@ extension Store {
         let now = options.now()
         let text = text?.storable
         try database.transaction(.write) { connection throws(StoreError) in
-            _ = try Self.lock(conversation, of: owner, on: connection, database.dialect)
+            _ = try Self.lock(conversation, of: owner, on: connection)
             let original = try Self.checkAnswer(message, in: conversation, of: owner, on: connection)
             // Also locks the account, so that its quotas are exact however many servers add to them.
             try Self.recordActivity(of: owner, at: now, on: connection)
@@ -34,14 +31,13 @@ extension Store {
                     INSERT INTO corrections (message_id, user_id, content, corrected_at) VALUES ($1, $2, $3, $4)
                     ON CONFLICT (message_id) DO UPDATE
                     SET user_id = excluded.user_id, content = excluded.content, corrected_at = excluded.corrected_at
-                    """, [.text(message), .text(owner), .text(text), .integer(now)])
+                    """, message, owner, text, now)
             } else {
-                try connection.execute("DELETE FROM corrections WHERE message_id = $1", [.text(message)])
+                try connection.execute("DELETE FROM corrections WHERE message_id = $1", message)
             }
             let (characters, _) = try Self.size(of: conversation, on: connection)
             if text != nil { try Self.checkSize(characters, of: conversation, of: owner, options, on: connection) }
-            try connection.execute(
-                "UPDATE conversations SET characters = $2 WHERE id = $1", [.text(conversation), .integer(characters)])
+            try connection.execute("UPDATE conversations SET characters = $2 WHERE id = $1", conversation, characters)
         }
     }
 
@@ -51,18 +47,16 @@ extension Store {
         _ message: MessageID, in conversation: ConversationID, of owner: UserID, on connection: any Connection
     ) throws(StoreError) -> String {
         _ = try Self.conversation(conversation, of: owner, on: connection)
-        let row = try connection.firstRow("""
+        let row = try connection.find(.message, """
             SELECT content FROM messages WHERE id = $1 AND conversation_id = $2 AND role = 'assistant'
-            """, [.text(message), .text(conversation)])
-        guard let row else { throw .notFound(.message) }
-        return try row.text(0)
+            """, message, conversation)
+        return try row["content"]
     }
 
     /// What is stored beside the messages of the active path. Messages without anything are missing.
     static func details(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> [MessageID: MessageDetails] {
         let branches = try connection.firstRow(
-            "SELECT 1 FROM messages WHERE conversation_id = $1 AND position IS NULL LIMIT 1",
-            [.text(conversation)])
+            "SELECT 1 FROM messages WHERE conversation_id = $1 AND position IS NULL LIMIT 1", conversation)
         let tree = branches == nil ? nil : try tree(of: conversation, on: connection)
         let rows = try connection.execute("""
             SELECT messages.id, messages.model, sources, rating, ratings.reason AS rating_reason, comment,
@@ -71,14 +65,13 @@ extension Store {
             LEFT JOIN ratings ON ratings.message_id = messages.id
             LEFT JOIN corrections ON corrections.message_id = messages.id
             WHERE conversation_id = $1 AND position >= 0
-            """, [.text(conversation)])
+            """, conversation)
         var details: [MessageID: MessageDetails] = [:]
         for row in rows {
-            let id: MessageID = try row.id("id"), alternatives = tree?.alternatives(of: id) ?? []
+            let id: MessageID = try row["id"], alternatives = tree?.alternatives(of: id) ?? []
             let found = MessageDetails(
                 alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row),
-                correction: try row.optionalText("correction"), model: try row.optionalText("model"),
-                sources: try row.optionalText("sources"))
+                correction: try row["correction"], model: try row["model"], sources: try row["sources"])
             if found != MessageDetails() { details[id] = found }
         }
         return details

@@ -27,7 +27,7 @@ extension Store {
             }
             return try Self.append(
                 message, id: id, to: conversation, of: owner, replacingFrom: first, answering: question, generation: generation,
-                options, at: now, on: connection, database.dialect)
+                options, at: now, on: connection)
         }
     }
 
@@ -35,9 +35,9 @@ extension Store {
     static func append(
         _ message: NewMessage, id: MessageID, to conversation: ConversationID, of owner: UserID,
         replacingFrom first: MessageID? = nil, answering question: MessageID? = nil, generation: Generation? = nil,
-        _ options: StoreOptions, at now: Timestamp, on connection: any Connection, _ dialect: Dialect
+        _ options: StoreOptions, at now: Timestamp, on connection: any Connection
     ) throws(StoreError) -> Message {
-        let count = try lock(conversation, of: owner, on: connection, dialect)
+        let count = try lock(conversation, of: owner, on: connection)
         // A transaction whose connection broke during COMMIT runs again.
         if let stored = try storedMessage(id, in: conversation, on: connection) { return stored }
         var position: Int? = count
@@ -65,23 +65,18 @@ extension Store {
                 (id, conversation_id, position, role, content, created_at, reason, answer_tokens, seconds, first_token_seconds, parent_id,
                 previous_id, ordinal, model, training_notice, sources)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-            """, [
-                .text(id), .text(conversation), .integer(position),
-                .text(message.role.rawValue), .text(message.content), .integer(now),
-                .text(generation?.reason), .integer(generation?.answerTokens),
-                .real(generation?.seconds), .real(generation?.firstTokenSeconds),
-                .text(parent), .text(previous), .integer(ordinal), .text(generation?.model),
-                options.showsTrainingNotice ? .integer(1) : .null, .text(message.sources),
-            ])
+            """, id, conversation, position, message.role, message.content, now, generation?.reason, generation?.answerTokens,
+                generation?.seconds, generation?.firstTokenSeconds, parent, previous, ordinal, generation?.model,
+                options.showsTrainingNotice ? true : nil, message.sources)
         // Going on from an answer chooses it over its alternatives.
         if message.role == .user, let previous { try prefer(previous, by: owner, at: now, on: connection) }
         // `updated_at` never decreases, so setting the system clock back does not reorder the conversation list.
         try connection.execute("""
             UPDATE conversations
             SET message_count = $2, characters = $4, updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END WHERE id = $1
-            """, [.text(conversation), .integer(position.map { $0 + 1 } ?? count), .integer(now), .integer(characters + newCharacters)])
+            """, conversation, position.map { $0 + 1 } ?? count, now, characters + newCharacters)
         if message.role == .assistant { try deleteUnfinished(id, on: connection) }
-        try updateSearchIndex(on: connection, dialect, minimum: 50)
+        try updateSearchIndex(on: connection, minimum: 50)
         if let generation { try insert(generation, id: id, of: owner, conversation, message: id, at: now, on: connection) }
         let figures = generation.map {
             AnswerFigures(reason: $0.reason, tokens: $0.answerTokens, seconds: $0.seconds, firstTokenSeconds: $0.firstTokenSeconds)
@@ -92,17 +87,15 @@ extension Store {
     private static func question(
         before position: Int, in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> MessageID? {
-        try connection.firstRow("""
+        try connection.value("""
             SELECT id FROM messages WHERE conversation_id = $1 AND position < $2 AND role = 'user' ORDER BY position DESC LIMIT 1
-            """, [.text(conversation), .integer(position)]).map { row throws(StoreError) in try row.id(0) }
+            """, conversation, position)
     }
 
     private static func message(
         at position: Int, in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> MessageID? {
-        try connection.firstRow(
-            "SELECT id FROM messages WHERE conversation_id = $1 AND position = $2", [.text(conversation), .integer(position)]
-        ).map { row throws(StoreError) in try row.id(0) }
+        try connection.value("SELECT id FROM messages WHERE conversation_id = $1 AND position = $2", conversation, position)
     }
 
     /// The size of a conversation in Unicode scalars, with alternatives, corrections and sources, and the number of its messages.
@@ -114,8 +107,8 @@ extension Store {
                 + COALESCE(LENGTH(sources), 0)), 0) AS BIGINT) AS characters,
                 COUNT(*) AS messages
             FROM messages LEFT JOIN corrections ON message_id = messages.id WHERE conversation_id = $1
-            """, [.text(conversation)])
-        return (try row?.integer("characters") ?? 0, try row?.integer("messages") ?? 0)
+            """, conversation)
+        return (try row?["characters"] ?? 0, try row?["messages"] ?? 0)
     }
 
     /// Limits the text of a conversation, and that of an account. Answers are not limited: the limit of the next message counts them.
@@ -126,10 +119,9 @@ extension Store {
     ) throws(StoreError) {
         if characters > options.maxCharacters { throw .conversationFull(limit: options.maxCharacters) }
         guard options.maxStoredCharacters > 0 else { return }
-        let row = try connection.firstRow("""
+        let others: Int = try connection.value("""
             SELECT CAST(COALESCE(SUM(characters), 0) AS BIGINT) FROM conversations WHERE owner_id = $1 AND deleted_at IS NULL AND id <> $2
-            """, [.text(owner), .text(conversation)])
-        let others = try row?.integer(0) ?? 0
+            """, owner, conversation) ?? 0
         if others + characters > options.maxStoredCharacters {
             throw .quotaExceeded(.storedCharacters, limit: options.maxStoredCharacters)
         }
@@ -150,7 +142,7 @@ extension Store {
     }
 
     static func messages(of conversation: ConversationID, on connection: any Connection) throws(StoreError) -> [Message] {
-        try connection.execute(messagesSQL, [.text(conversation)]).map(Message.init)
+        try connection.execute(messagesSQL, conversation).map(Message.init)
     }
 
     package static let messagesSQL =
@@ -160,7 +152,7 @@ extension Store {
         _ id: MessageID, in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> Message? {
         let row = try connection.firstRow(
-            "SELECT \(Message.columns) FROM messages WHERE id = $1 AND conversation_id = $2", [.text(id), .text(conversation)])
+            "SELECT \(Message.columns) FROM messages WHERE id = $1 AND conversation_id = $2", id, conversation)
         return try row.map(Message.init)
     }
 
@@ -170,10 +162,10 @@ extension Store {
     private static func replace(
         from first: MessageID, _ role: Message.Role, in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> Int? {
-        let row = try connection.firstRow(
+        let position: Int? = try connection.value(
             "SELECT position FROM messages WHERE id = $1 AND conversation_id = $2 AND role = $3 AND position IS NOT NULL",
-            [.text(first), .text(conversation), .text(role.rawValue)])
-        guard let position = try row?.integer(0) else { return nil }
+            first, conversation, role)
+        guard let position else { return nil }
         try leaveActivePath(from: position, in: conversation, on: connection)
         return position
     }
@@ -188,11 +180,8 @@ extension Store {
                 (id, user_id, conversation_id, message_id, model, prompt_tokens, answer_tokens, seconds, reason, created_at)
             VALUES ($1, (SELECT id FROM users WHERE id = $2), (SELECT id FROM conversations WHERE id = $3), $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (id) DO NOTHING
-            """, [
-                .text(id), .text(user), .text(conversation), .text(message),
-                .text(generation.model), .integer(generation.promptTokens), .integer(generation.answerTokens),
-                .real(generation.seconds), .text(generation.reason), .integer(now),
-            ])
+            """, id, user, conversation, message, generation.model, generation.promptTokens, generation.answerTokens, generation.seconds,
+                generation.reason, now)
     }
 }
 
@@ -201,16 +190,14 @@ extension Message {
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row) throws(StoreError) {
-        guard let role = Role(rawValue: try row.text("role")) else { throw row.unexpected("role", "a role") }
-        let reason = try row.optionalText("reason")
+        let reason: String? = try row["reason"]
         let figures = try reason.map { reason throws(StoreError) in
             AnswerFigures(
-                reason: reason, tokens: try row.integer("answer_tokens"), seconds: try row.real("seconds"),
-                firstTokenSeconds: try row.optionalReal("first_token_seconds"))
+                reason: reason, tokens: try row["answer_tokens"], seconds: try row["seconds"],
+                firstTokenSeconds: try row["first_token_seconds"])
         }
-        let parent: MessageID? = try row.optionalID("parent_id")
         try self.init(
-            id: row.id("id"), role: role, content: row.text("content"), createdAt: row.timestamp("created_at"), figures: figures,
-            parent: parent)
+            id: row["id"], role: row["role"], content: row["content"], createdAt: row["created_at"], figures: figures,
+            parent: row["parent_id"])
     }
 }

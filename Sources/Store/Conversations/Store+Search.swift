@@ -11,28 +11,27 @@ extension Store {
         let text = text.storable
         return try database.transaction(.search) { connection throws(StoreError) in
             guard try canUseIndex(for: text, on: connection) else {
-                return try Self.rows(Self.searchSQL(database.dialect), owner, start, limit, [.text(text)], on: connection)
+                return try Self.rows(Self.searchSQL(database.dialect), owner, start, limit, text, on: connection)
             }
-            let window = Int64(options.conversationsReadFirst)
+            let window = options.conversationsReadFirst
             let recent = try Self.rows(
-                Self.recentSearchSQL(database.dialect), owner, start, limit, [.text(text), .integer(window)], on: connection)
+                Self.recentSearchSQL(database.dialect), owner, start, limit, text, window, on: connection)
             if recent.count == limit { return recent }
-            let last = try connection.firstRow(Self.windowEndSQL, [
-                .text(owner), .integer(start.updatedAt), .text(start.id), .integer(window - 1),
-            ])
+            let last = try connection.firstRow(Self.windowEndSQL, owner, start.updatedAt, start.id, window - 1)
             guard let last else { return recent }
-            let end = ConversationCursor(try last.timestamp("updated_at"), try last.text("id"))
+            let end = try ConversationCursor(last["updated_at"], last["id"])
             let pattern = database.dialect == .sqlite ? Self.trigramQuery(text) : Self.likePattern(text)
             return recent + (try Self.rows(
-                Self.indexedSearchSQL(database.dialect), owner, end, limit - recent.count, [.text(text), .text(pattern)], on: connection))
+                Self.indexedSearchSQL(database.dialect), owner, end, limit - recent.count, text, pattern, on: connection))
         }
     }
 
     private static func rows(
-        _ sql: String, _ owner: UserID, _ start: ConversationCursor, _ limit: Int, _ values: [SQLValue], on connection: any Connection
+        _ sql: String, _ owner: UserID, _ start: ConversationCursor, _ limit: Int, _ values: any ColumnValue...,
+        on connection: any Connection
     ) throws(StoreError) -> [StoredConversation] {
-        let page: [SQLValue] = [.text(owner), .integer(start.updatedAt), .text(start.id), .integer(limit)]
-        return try connection.execute(sql, page + values).map(StoredConversation.init)
+        let page = [owner.sql, start.updatedAt.sql, start.id.sql, limit.sql]
+        return try connection.execute(sql, values: page + values.map(\.sql)).map(StoredConversation.init)
     }
 
     /// Whether the text has a trigram and the database has the index.
@@ -41,8 +40,8 @@ extension Store {
     ) throws(StoreError) -> Bool {
         guard text.unicodeScalars.count >= 3 else { return false }
         guard database.dialect == .postgresql else { return true }
-        return try connection.firstRow("SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname = $1",
-                                       [.text(index)])?.integer(0) == 1
+        return try connection.value(
+            "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname = $1", index) == 1
     }
 
     /// An FTS5 expression for the messages that contain the trigrams of a text, at most 16 of them: the text itself is compared later.
@@ -135,27 +134,25 @@ extension Store {
     ///
     /// - Parameter minimum: The number of changes below which they wait: one transaction for many writes much less than one for each.
     ///   Searches compare the texts that wait.
-    static func updateSearchIndex(
-        on connection: any Connection, _ dialect: Dialect, minimum: Int = 1
-    ) throws(StoreError) {
-        guard dialect == .sqlite else { return }
-        let changes = try connection.firstRow("SELECT count(*) AS changes, count(content) AS texts FROM search_changes", [])
-        guard let changes, try changes.integer("changes") >= minimum else { return }
-        if try changes.integer("texts") > 0 {
+    static func updateSearchIndex(on connection: any Connection, minimum: Int = 1) throws(StoreError) {
+        guard connection.dialect == .sqlite else { return }
+        let changes = try connection.firstRow("SELECT count(*) AS changes, count(content) AS texts FROM search_changes")
+        guard let changes, try changes["changes"] >= minimum else { return }
+        if try changes["texts"] > 0 {
             try connection.execute("""
                 INSERT INTO message_search (message_search, rowid, content)
                 SELECT 'delete', search_id, content FROM search_changes WHERE is_new = 0
-                """, [])
-            try connection.execute("INSERT INTO settings (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING", [.text(deletions)])
+                """)
+            try connection.execute("INSERT INTO settings (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING", deletions)
         }
         for (table, text) in [("messages", "content"), ("training_messages", "content"), ("training_chats", "title")] {
             try connection.execute("""
                 INSERT INTO message_search (rowid, content)
                 SELECT t.search_id, t.\(text) FROM search_changes AS changes CROSS JOIN \(table) AS t ON t.search_id = changes.search_id
                 WHERE is_new = 1
-                """, [])
+                """)
         }
-        try connection.execute("DELETE FROM search_changes", [])
+        try connection.execute("DELETE FROM search_changes")
     }
 
     /// Rewrites the index in small steps if messages were deleted, at most once a day: until then it contains their trigrams.
@@ -168,20 +165,18 @@ extension Store {
             return true
         }
         guard isDue else { return }
-        try database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("DELETE FROM settings WHERE name = $1", [.text(Self.deletions)])
-        }
+        try database.write("DELETE FROM settings WHERE name = $1", Self.deletions)
         // A negative number of pages starts the merge of all parts of the index into one; positive numbers continue it.
-        var pages: Int64 = -256
+        var pages = -256
         while try mergeSearchIndex(pages) { pages = 256 }
     }
 
     /// - Returns: Whether there was something to merge: FTS5 then changes more than one row.
-    private func mergeSearchIndex(_ pages: Int64) throws(StoreError) -> Bool {
+    private func mergeSearchIndex(_ pages: Int) throws(StoreError) -> Bool {
         try database.transaction(.write) { connection throws(StoreError) in
-            let before = try connection.firstRow("SELECT total_changes()", [])?.integer(0) ?? 0
-            try connection.execute("INSERT INTO message_search (message_search, rank) VALUES ('merge', $1)", [.integer(pages)])
-            let after = try connection.firstRow("SELECT total_changes()", [])?.integer(0) ?? 0
+            let before: Int = try connection.value("SELECT total_changes()") ?? 0
+            try connection.execute("INSERT INTO message_search (message_search, rank) VALUES ('merge', $1)", pages)
+            let after: Int = try connection.value("SELECT total_changes()") ?? 0
             return after - before > 1
         }
     }

@@ -40,10 +40,8 @@ extension Store {
                 AND NOT EXISTS (SELECT 1 FROM answer_leases WHERE conversation_id = $2 AND answer_id <> $1)
                 ON CONFLICT (id) DO UPDATE SET content = excluded.content, answer_tokens = excluded.answer_tokens,
                     seconds = excluded.seconds, saved_at = excluded.saved_at
-                """, [
-                    .text(answer.id), .text(conversation), .text(answer.content), .text(answer.model), .integer(answer.tokens),
-                    .real(answer.seconds), .integer(now), .text(owner), .text(answer.question), .text(answer.sources),
-                ])
+                """, answer.id, conversation, answer.content, answer.model, answer.tokens, answer.seconds, now, owner, answer.question,
+                    answer.sources)
         }
     }
 
@@ -53,7 +51,7 @@ extension Store {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
             // The lease before the conversation, in the same order as in `beginAnswer`. The rest of a dead lease is of no use.
-            try connection.execute("DELETE FROM answer_leases WHERE conversation_id = $1 AND NOT \(isLive)", [.text(conversation)])
+            try connection.execute("DELETE FROM answer_leases WHERE conversation_id = $1 AND NOT \(isLive)", conversation)
             try recoverAnswers(in: conversation, of: owner, at: now, on: connection)
         }
     }
@@ -69,7 +67,7 @@ extension Store {
                 try Self.append(
                     NewMessage(.assistant, answer.content, sources: answer.sources), id: answer.id, to: conversation, of: owner,
                     replacingFrom: place.replaced, answering: answer.question, generation: generation, options, at: now,
-                    on: connection, database.dialect)
+                    on: connection)
             }
             try Self.deleteUnfinished(answer.id, on: connection)
         }
@@ -96,44 +94,40 @@ extension Store {
             WHERE conversation_id = $1 AND NOT EXISTS (
                 SELECT 1 FROM answer_leases WHERE conversation_id = $1 AND answer_id = unfinished_answers.id AND \(isLive))
             ORDER BY saved_at
-            """, [.text(conversation)])
+            """, conversation)
         if rows.isEmpty { return [] }
         let last = try connection.firstRow(
-            "SELECT id, role FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position DESC LIMIT 1",
-            [.text(conversation)])
+            "SELECT id, role FROM messages WHERE conversation_id = $1 AND position >= 0 ORDER BY position DESC LIMIT 1", conversation)
         return try rows.map { row throws(StoreError) in
-            let question: MessageID = try row.id("question_id")
+            let question: MessageID = try row["question_id"]
             let answer = try UnfinishedAnswer(
-                id: row.id("id"), to: question, content: row.text("content"), sources: row.optionalText("sources"),
-                model: row.text("model"), tokens: row.integer("answer_tokens"), seconds: row.real("seconds"))
-            let isLastFromUser = try last?.text("role") == Message.Role.user.rawValue
-            if isLastFromUser, try last?.text("id") == question.description { return (answer, .last) }
-            let next = try connection.firstRow("""
+                id: row["id"], to: question, content: row["content"], sources: row["sources"],
+                model: row["model"], tokens: row["answer_tokens"], seconds: row["seconds"])
+            if let last, try last["role"] == Message.Role.user, try last["id"] == question { return (answer, .last) }
+            let next: MessageID? = try connection.value("""
                 SELECT later.id FROM messages AS later JOIN messages AS question
                 ON later.conversation_id = question.conversation_id AND later.position = question.position + 1
                 WHERE question.id = $1 AND question.conversation_id = $2 AND later.role = 'assistant'
-                """, [.text(question), .text(conversation)])
-            return (answer, try next.map { row throws(StoreError) in .replacing(try row.id(0)) } ?? .none)
+                """, question, conversation)
+            return (answer, next.map { .replacing($0) } ?? .none)
         }
     }
 
     static func deleteUnfinished(_ id: MessageID, on connection: any Connection) throws(StoreError) {
-        try connection.execute("DELETE FROM unfinished_answers WHERE id = $1", [.text(id)])
+        try connection.execute("DELETE FROM unfinished_answers WHERE id = $1", id)
     }
 
     /// Recovers the answers of servers that have been dead for longer than their leases last, in conversations that no user has opened.
     package func recoverAnswersOfDeadServers() throws(StoreError) {
-        let dialect = database.dialect
-        let found = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT conversation_id, owner_id FROM answer_leases JOIN conversations ON conversations.id = conversation_id
-                WHERE deleted_at IS NULL AND taken_at < \(dialect.clock) / 1000 - $1 AND NOT EXISTS (
-                    SELECT 1 FROM servers WHERE servers.id = server_id AND \(isAlive(within: options.leaseTime * 2)))
-                """, [.integer(Int(options.leaseTime.milliseconds))]).map { row throws(StoreError) in
-                    let conversation: ConversationID = try row.id("conversation_id"), owner: UserID = try row.id("owner_id")
-                    return (conversation, owner)
-                }
-        }
+        let clock = database.dialect.clock
+        let found = try database.read("""
+            SELECT conversation_id, owner_id FROM answer_leases JOIN conversations ON conversations.id = conversation_id
+            WHERE deleted_at IS NULL AND taken_at < \(clock) / 1000 - $1 AND NOT EXISTS (
+                SELECT 1 FROM servers WHERE servers.id = server_id AND \(isAlive(within: options.leaseTime * 2)))
+            """, Int(options.leaseTime.milliseconds)).map { row throws(StoreError) in
+                let conversation: ConversationID = try row["conversation_id"], owner: UserID = try row["owner_id"]
+                return (conversation, owner)
+            }
         for (conversation, owner) in found {
             do { try recoverAnswers(in: conversation, of: owner) } catch {
                 if error != .notFound(.conversation) { throw error }         // else deleted in the meantime

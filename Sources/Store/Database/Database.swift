@@ -1,7 +1,7 @@
 /// A SQLite or PostgreSQL database. Both accept the same SQL, apart from the differences in `Dialect`.
 ///
 ///     let titles = try database.transaction(.read) { connection throws(StoreError) in
-///         try connection.execute("SELECT title FROM conversations WHERE owner_id = $1", [.text(owner)])
+///         try connection.execute("SELECT title FROM conversations WHERE owner_id = $1", owner)
 ///     }
 ///
 /// Calls block and may come from any thread.
@@ -50,9 +50,11 @@ extension Access {
 
 /// One database connection. Only the thread that borrowed it may use it.
 package protocol Connection: AnyObject {
+    var dialect: Dialect { get }
+
     /// Executes one statement. Its parameters are $1, $2, …; `sql` must never contain untrusted text.
     @discardableResult
-    func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row]
+    func execute(_ sql: String, values: [SQLValue]) throws(StoreError) -> [Row]
 
     /// Executes a statement without parameters and lends each row of its result. Only one row is in memory at a time. `body` must not use
     /// the connection.
@@ -60,87 +62,92 @@ package protocol Connection: AnyObject {
 }
 
 extension Connection {
-    package func firstRow(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> Row? { try execute(sql, values).first }
-}
-
-package enum SQLValue: Sendable, Equatable {
-    case null, integer(Int64), real(Double), text(String)
-
-    package static func text<Kind>(_ id: Identifier<Kind>?) -> SQLValue { .text(id?.description) }
-    package static func text(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
-    package static func integer(_ timestamp: Timestamp?) -> SQLValue { timestamp.map { .integer($0.milliseconds) } ?? .null }
-    package static func integer(_ number: Int?) -> SQLValue { number.map { .integer(Int64($0)) } ?? .null }
-    package static func real(_ number: Double?) -> SQLValue { number.map { .real($0) } ?? .null }
-}
-
-/// One row of a result. Accessors throw `StoreError.damaged` if a value does not have the type of the schema.
-///
-///     let row = try connection.firstRow("SELECT username, email FROM users WHERE id = $1", [.text(id)])
-///     let name = try row.text("username")
-package struct Row: Sendable, Equatable {
-    /// A column, by its name. A result of one column, or one that only counts, may also be read by position.
-    package enum Column: Sendable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
-        case name(String), position(Int)
-
-        package init(stringLiteral name: String) { self = .name(name) }
-        package init(integerLiteral position: Int) { self = .position(position) }
+    @discardableResult
+    package func execute(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> [Row] {
+        try execute(sql, values: values.map(\.sql))
     }
 
+    package func firstRow(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> Row? {
+        try execute(sql, values: values.map(\.sql)).first
+    }
+
+    /// The first row. Throws `notFound` if there is none.
+    @discardableResult
+    func find(_ entity: StoreError.Entity, _ sql: String, _ values: any ColumnValue...) throws(StoreError) -> Row {
+        guard let row = try execute(sql, values: values.map(\.sql)).first else { throw .notFound(entity) }
+        return row
+    }
+
+    /// The first column of the first row.
+    package func value<Value: ColumnValue>(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> Value? {
+        try execute(sql, values: values.map(\.sql)).first.map { row throws(StoreError) in try row.value(at: 0) }
+    }
+
+    /// The first column of all rows.
+    package func values<Value: ColumnValue>(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> [Value] {
+        try execute(sql, values: values.map(\.sql)).map { row throws(StoreError) in try row.value(at: 0) }
+    }
+
+    /// Keeps other transactions from writing a table until this one ends. SQLite has a single writer and needs no locks.
+    func lockTable(_ table: StaticString) throws(StoreError) {
+        if dialect == .postgresql { try execute("LOCK TABLE \(table) IN SHARE ROW EXCLUSIVE MODE") }
+    }
+}
+
+extension Database {
+    /// The rows of one query, in a transaction of its own.
+    package func read(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> [Row] {
+        try read(sql, values: values.map(\.sql))
+    }
+
+    package func read(_ sql: String, values: [SQLValue]) throws(StoreError) -> [Row] {
+        try transaction(.read) { connection throws(StoreError) in try connection.execute(sql, values: values) }
+    }
+
+    /// The first row of one query. Throws `notFound` if there is none.
+    func find(_ entity: StoreError.Entity, _ sql: String, _ values: any ColumnValue...) throws(StoreError) -> Row {
+        guard let row = try read(sql, values: values.map(\.sql)).first else { throw .notFound(entity) }
+        return row
+    }
+
+    /// Executes one statement in a transaction of its own.
+    @discardableResult
+    package func write(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> [Row] {
+        try write(sql, values: values.map(\.sql))
+    }
+
+    package func write(_ sql: String, values: [SQLValue]) throws(StoreError) -> [Row] {
+        try transaction(.write) { connection throws(StoreError) in try connection.execute(sql, values: values) }
+    }
+}
+
+/// One row of a result.
+///
+///     let row = try connection.firstRow("SELECT username, email FROM users WHERE id = $1", id)
+///     let name: String = try row["username"]
+package struct Row: Sendable, Equatable {
     let columns: [String]
     package let values: [SQLValue]
     /// The name of the database, for error messages.
     let store: String
 
-    package subscript(column: Column) -> SQLValue {
-        switch column {
-        case .position(let position): return values[position]
-        case .name(let name):
-            guard let position = columns.firstIndex(of: name) else { preconditionFailure("no column \(name) among \(columns)") }
-            return values[position]
+    /// The value of a column. Throws `StoreError.damaged` if it does not have the type of the schema.
+    package subscript<Value: ColumnValue>(column: String) -> Value {
+        get throws(StoreError) {
+            guard let position = columns.firstIndex(of: column) else { preconditionFailure("no column \(column) among \(columns)") }
+            return try value(at: position)
         }
     }
 
-    func isNull(_ column: Column) -> Bool { self[column] == .null }
+    func isNull(_ column: String) throws(StoreError) -> Bool { try self[column] == SQLValue.null }
 
-    package func text(_ column: Column) throws(StoreError) -> String {
-        if case .text(let text) = self[column] { return text }
-        throw unexpected(column, "text")
+    func value<Value: ColumnValue>(at position: Int) throws(StoreError) -> Value {
+        guard let value = Value(sql: values[position]) else { throw unexpected(columns[position], "\(Value.self)") }
+        return value
     }
 
-    package func integer(_ column: Column) throws(StoreError) -> Int {
-        if case .integer(let number) = self[column] { return Int(number) }
-        throw unexpected(column, "an integer")
-    }
-
-    package func real(_ column: Column) throws(StoreError) -> Double {
-        switch self[column] {
-        case .real(let number): number
-        case .integer(let number): Double(number)
-        default: throw unexpected(column, "a number")
-        }
-    }
-
-    package func timestamp(_ column: Column) throws(StoreError) -> Timestamp {
-        Timestamp(milliseconds: Int64(try integer(column)))
-    }
-
-    func id<Kind>(_ column: Column) throws(StoreError) -> Identifier<Kind> {
-        guard let id = Identifier<Kind>(try text(column)) else { throw unexpected(column, "an identifier") }
-        return id
-    }
-
-    package func optionalText(_ column: Column) throws(StoreError) -> String? { isNull(column) ? nil : try text(column) }
-    package func optionalInteger(_ column: Column) throws(StoreError) -> Int? { isNull(column) ? nil : try integer(column) }
-    package func optionalReal(_ column: Column) throws(StoreError) -> Double? { isNull(column) ? nil : try real(column) }
-    package func optionalTimestamp(_ column: Column) throws(StoreError) -> Timestamp? { isNull(column) ? nil : try timestamp(column) }
-    func optionalID<Kind>(_ column: Column) throws(StoreError) -> Identifier<Kind>? { isNull(column) ? nil : try id(column) }
-
-    func unexpected(_ column: Column, _ expected: String) -> StoreError {
-        let name = switch column {
-        case .name(let name): name
-        case .position(let position): columns[position]
-        }
-        return .damaged(store: store, reason: "expected \(expected) in the column \(name) of a row, found something else")
+    func unexpected(_ column: String, _ expected: String) -> StoreError {
+        .damaged(store: store, reason: "expected \(expected) in the column \(column) of a row, found something else")
     }
 }
 

@@ -1,7 +1,7 @@
 /// Documents of an account that chats can answer from.
 package struct Library: Sendable, Equatable {
     /// Who may read the documents, besides the owner.
-    package enum Access: String, Sendable, CaseIterable {
+    package enum Access: String, ColumnValue, CaseIterable {
         case `private`
         /// The accounts that the owner has chosen.
         case chosen
@@ -85,12 +85,10 @@ extension Library {
     static let source = "libraries JOIN users ON users.id = libraries.owner_id"
 
     init(_ row: Row) throws(StoreError) {
-        guard let access = Access(rawValue: try row.text("access")) else { throw row.unexpected("access", "an access") }
-        self.init(
-            id: try row.id("id"), owner: try row.id("owner_id"), ownerName: try row.text("username"), name: try row.text("name"),
-            access: access, createdAt: try row.timestamp("created_at"), updatedAt: try row.timestamp("updated_at"),
-            fileCount: try row.integer("file_count"), waiting: try row.integer("waiting"), skipped: try row.integer("skipped"),
-            bytes: try row.integer("bytes"), passages: try row.integer("passages"))
+        try self.init(
+            id: row["id"], owner: row["owner_id"], ownerName: row["username"], name: row["name"], access: row["access"],
+            createdAt: row["created_at"], updatedAt: row["updated_at"], fileCount: row["file_count"], waiting: row["waiting"],
+            skipped: row["skipped"], bytes: row["bytes"], passages: row["passages"])
     }
 }
 
@@ -98,9 +96,8 @@ extension Upload {
     static let columns = "uploads.id AS id, name, size_bytes, sha256, created_at"
 
     init(_ row: Row) throws(StoreError) {
-        self.init(
-            id: try row.id("id"), name: try row.text("name"), size: try row.integer("size_bytes"),
-            sha256: try row.text("sha256"), createdAt: try row.timestamp("created_at"))
+        try self.init(
+            id: row["id"], name: row["name"], size: row["size_bytes"], sha256: row["sha256"], createdAt: row["created_at"])
     }
 }
 
@@ -108,11 +105,8 @@ extension LibraryFile {
     static let columns = "\(Upload.columns), added_at, passages, message"
 
     init(_ row: Row) throws(StoreError) {
-        let state: State = if let passages = try row.optionalInteger("passages") {
-            .ready(passages: passages)
-        } else {
-            try row.optionalText("message").map { .skipped(reason: $0) } ?? .waiting
-        }
-        self.init(upload: try Upload(row), addedAt: try row.timestamp("added_at"), state: state)
+        let passages: Int? = try row["passages"], message: String? = try row["message"]
+        let state = passages.map { .ready(passages: $0) } ?? message.map { .skipped(reason: $0) } ?? State.waiting
+        try self.init(upload: Upload(row), addedAt: row["added_at"], state: state)
     }
 }

@@ -7,14 +7,13 @@ extension Store {
         return try database.transaction(.write) { connection throws(StoreError) in
             // Locks the account, so that its quotas are exact however many servers add to them.
             try Self.recordActivity(of: owner, at: now, on: connection)
-            guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
-            let count = try connection.firstRow(
-                "SELECT count(*) FROM libraries WHERE owner_id = $1 AND id <> $2", [.text(owner), .text(id)])
-            if try count?.integer(0) ?? 0 >= options.maxLibraries { throw .quotaExceeded(.libraries, limit: options.maxLibraries) }
+            try connection.find(.user, "SELECT id FROM users WHERE id = $1", owner)
+            let count: Int = try connection.value("SELECT count(*) FROM libraries WHERE owner_id = $1 AND id <> $2", owner, id) ?? 0
+            if count >= options.maxLibraries { throw .quotaExceeded(.libraries, limit: options.maxLibraries) }
             try connection.execute("""
                 INSERT INTO libraries (id, owner_id, name, access, created_at, updated_at) VALUES ($1, $2, $3, 'private', $4, $4)
                 ON CONFLICT (id) DO NOTHING
-                """, [.text(id), .text(owner), .text(name.storable), .integer(now)])
+                """, id, owner, name, now)
             try Self.insert(files, of: owner, into: id, at: now, on: connection)
             return try Self.library(id, of: owner, on: connection)
         }
@@ -28,19 +27,15 @@ extension Store {
             SELECT \(Library.columns) FROM \(Library.source) WHERE \(Self.isReadable)
             ORDER BY CASE WHEN owner_id = $1 THEN 0 ELSE 1 END, lower(name), libraries.id
             """
-        return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute(sql, [.text(account?.description ?? "")]).map(Library.init)
-        }
+        return try database.read(sql, account?.description ?? "").map(Library.init)
     }
 
     /// Throws `notFound` if the account may not read it.
     package func library(_ id: LibraryID, readableBy account: UserID?) throws(StoreError) -> Library {
         try database.transaction(.read) { connection throws(StoreError) in
-            let row = try connection.firstRow(
-                "SELECT \(Library.columns) FROM \(Library.source) WHERE libraries.id = $2 AND (\(Self.isReadable))",
-                [.text(account?.description ?? ""), .text(id)])
-            guard let row else { throw .notFound(.library) }
-            return try Library(row)
+            return try Library(connection.find(
+                .library, "SELECT \(Library.columns) FROM \(Library.source) WHERE libraries.id = $2 AND (\(Self.isReadable))",
+                account?.description ?? "", id))
         }
     }
 
@@ -52,11 +47,9 @@ extension Store {
 
     /// The names of the accounts that the owner has chosen as readers.
     package func readers(of id: LibraryID) throws(StoreError) -> [String] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT username FROM library_readers JOIN users ON users.id = user_id WHERE library_id = $1 ORDER BY lower(username)
-                """, [.text(id)]).map { row throws(StoreError) in try row.text("username") }
-        }
+        try database.read("""
+            SELECT username FROM library_readers JOIN users ON users.id = user_id WHERE library_id = $1 ORDER BY lower(username)
+            """, id).map { row throws(StoreError) in try row["username"] }
     }
 
     /// Changes the name, who may read a library, or the accounts that are chosen as readers.
@@ -65,15 +58,14 @@ extension Store {
     ) throws(StoreError) -> Library {
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
-            try Self.lockLibrary(id, of: owner, on: connection, database.dialect)
+            try Self.lockLibrary(id, of: owner, on: connection)
             try connection.execute("""
                 UPDATE libraries SET name = coalesce($2, name), access = coalesce($3, access), updated_at = $4 WHERE id = $1
-                """, [.text(id), .text(name?.storable), .text(access?.rawValue), .integer(now)])
+                """, id, name, access, now)
             if let readers {
-                try connection.execute("DELETE FROM library_readers WHERE library_id = $1", [.text(id)])
+                try connection.execute("DELETE FROM library_readers WHERE library_id = $1", id)
                 for reader in Set(readers).subtracting([owner]) {
-                    try connection.execute(
-                        "INSERT INTO library_readers (library_id, user_id) VALUES ($1, $2)", [.text(id), .text(reader)])
+                    try connection.execute("INSERT INTO library_readers (library_id, user_id) VALUES ($1, $2)", id, reader)
                 }
             }
             return try Self.library(id, of: owner, on: connection)
@@ -83,20 +75,19 @@ extension Store {
     /// - Parameter deletesFiles: Whether its files that are in no other library are deleted, too.
     package func deleteLibrary(_ id: LibraryID, of owner: UserID, deletesFiles: Bool = true) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
-            try Self.lockLibrary(id, of: owner, on: connection, database.dialect)
-            let files = try connection.execute("SELECT upload_id FROM library_files WHERE library_id = $1", [.text(id)])
-            try connection.execute("DELETE FROM libraries WHERE id = $1", [.text(id)])
-            for file in files where deletesFiles { try Self.deleteUnlisted(try file.id("upload_id"), on: connection) }
+            try Self.lockLibrary(id, of: owner, on: connection)
+            let files = try connection.execute("SELECT upload_id FROM library_files WHERE library_id = $1", id)
+            try connection.execute("DELETE FROM libraries WHERE id = $1", id)
+            for file in files where deletesFiles { try Self.deleteUnlisted(try file["upload_id"], on: connection) }
         }
     }
 
     /// Lets all files of a library be read again.
     package func rereadLibrary(_ id: LibraryID, of owner: UserID) throws(StoreError) -> Library {
         try database.transaction(.write) { connection throws(StoreError) in
-            try Self.lockLibrary(id, of: owner, on: connection, database.dialect)
-            try connection.execute(
-                "UPDATE libraries SET revision = revision + 1, reread_revision = revision + 1 WHERE id = $1", [.text(id)])
-            try connection.execute("UPDATE library_files SET passages = NULL, message = NULL WHERE library_id = $1", [.text(id)])
+            try Self.lockLibrary(id, of: owner, on: connection)
+            try connection.execute("UPDATE libraries SET revision = revision + 1, reread_revision = revision + 1 WHERE id = $1", id)
+            try connection.execute("UPDATE library_files SET passages = NULL, message = NULL WHERE library_id = $1", id)
             return try Self.library(id, of: owner, on: connection)
         }
     }
@@ -104,28 +95,23 @@ extension Store {
     /// Lets one file of a library be read again, as one that crashed the program that reads files.
     package func rereadFile(_ id: UploadID, of library: LibraryID, of owner: UserID) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
-            try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
-            let row = try connection.firstRow("""
+            try Self.lockLibrary(library, of: owner, on: connection)
+            try connection.find(.file, """
                 UPDATE library_files SET passages = NULL, message = NULL WHERE library_id = $1 AND upload_id = $2 RETURNING upload_id
-                """, [.text(library), .text(id)])
-            guard row != nil else { throw .notFound(.file) }
-            try connection.execute("UPDATE libraries SET revision = revision + 1 WHERE id = $1", [.text(library)])
+                """, library, id)
+            try connection.execute("UPDATE libraries SET revision = revision + 1 WHERE id = $1", library)
         }
     }
 
     static func library(_ id: LibraryID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Library {
-        let row = try connection.firstRow(
-            "SELECT \(Library.columns) FROM \(Library.source) WHERE libraries.id = $1 AND owner_id = $2", [.text(id), .text(owner)])
-        guard let row else { throw .notFound(.library) }
-        return try Library(row)
+        return try Library(connection.find(
+            .library, "SELECT \(Library.columns) FROM \(Library.source) WHERE libraries.id = $1 AND owner_id = $2", id, owner))
     }
 
     /// Throws `notFound` unless the account is the owner.
     static func lockLibrary(
-        _ id: LibraryID, of owner: UserID, on connection: any Connection, _ dialect: Dialect
+        _ id: LibraryID, of owner: UserID, on connection: any Connection
     ) throws(StoreError) {
-        let row = try connection.firstRow(
-            "SELECT id FROM libraries WHERE id = $1 AND owner_id = $2 \(dialect.rowLock)", [.text(id), .text(owner)])
-        guard row != nil else { throw .notFound(.library) }
+        try connection.find(.library, "SELECT id FROM libraries WHERE id = $1 AND owner_id = $2 \(connection.dialect.rowLock)", id, owner)
     }
 }

@@ -20,30 +20,27 @@ extension Store {
             // Locks the account, so that its quotas are exact however many servers add to them.
             try Self.recordActivity(of: owner, at: upload.createdAt, on: connection)
             if let library {
-                try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+                try Self.lockLibrary(library, of: owner, on: connection)
                 let old = try connection.firstRow("""
                     SELECT \(Upload.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
                     WHERE library_id = $1 AND name = $2 AND upload_id <> $3
-                    """, [.text(library), .text(upload.name), .text(upload.id)]).map(Upload.init)
+                    """, library, upload.name, upload.id).map(Upload.init)
                 if let old, old.sha256 == upload.sha256 { return old }
                 if let old { try Self.remove(old.id, from: library, deletes: true, on: connection) }
             }
             guard try Self.uploadedBytes(of: owner, without: upload.id, on: connection) + upload.size <= options.maxUploadedBytes else {
                 throw .quotaExceeded(.uploadedBytes, limit: options.maxUploadedBytes)
             }
-            guard try connection.firstRow("SELECT id FROM users WHERE id = $1", [.text(owner)]) != nil else { throw .notFound(.user) }
+            try connection.find(.user, "SELECT id FROM users WHERE id = $1", owner)
             try connection.execute("""
                 INSERT INTO uploads (id, owner_id, name, size_bytes, sha256, created_at) VALUES ($1, $2, $3, $4, $5, $6)
                 ON CONFLICT (id) DO NOTHING
-                """, [
-                    .text(upload.id), .text(owner), .text(upload.name), .integer(upload.size), .text(upload.sha256),
-                    .integer(upload.createdAt),
-                ])
+                """, upload.id, owner, upload.name, upload.size, upload.sha256, upload.createdAt)
             for (number, start) in stride(from: 0, to: bytes.count, by: Self.partSize).enumerated() {
                 let part = Base64.text(of: bytes[start..<min(start + Self.partSize, bytes.count)])
                 try connection.execute("""
                     INSERT INTO upload_parts (upload_id, number, content) VALUES ($1, $2, $3) ON CONFLICT (upload_id, number) DO NOTHING
-                    """, [.text(upload.id), .integer(number), .text(part)])
+                    """, upload.id, number, part)
             }
             if let library { try Self.insert(upload.id, into: library, at: upload.createdAt, on: connection) }
             return upload
@@ -52,11 +49,8 @@ extension Store {
 
     /// The files of an account, the newest first.
     package func uploads(of owner: UserID) throws(StoreError) -> [Upload] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute(
-                "SELECT \(Upload.columns) FROM uploads WHERE owner_id = $1 ORDER BY created_at DESC, id", [.text(owner)])
-                .map(Upload.init)
-        }
+        try database.read("SELECT \(Upload.columns) FROM uploads WHERE owner_id = $1 ORDER BY created_at DESC, id", owner)
+            .map(Upload.init)
     }
 
     package func upload(_ id: UploadID, of owner: UserID) throws(StoreError) -> Upload {
@@ -64,20 +58,15 @@ extension Store {
     }
 
     private static func upload(_ id: UploadID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Upload {
-        let row = try connection.firstRow(
-            "SELECT \(Upload.columns) FROM uploads WHERE id = $1 AND owner_id = $2", [.text(id), .text(owner)])
-        guard let row else { throw .notFound(.file) }
-        return try Upload(row)
+        return try Upload(connection.find(.file, "SELECT \(Upload.columns) FROM uploads WHERE id = $1 AND owner_id = $2", id, owner))
     }
 
     /// The bytes of a file, for those who may read it.
     package func contents(of id: UploadID) throws(StoreError) -> [UInt8] {
-        let parts = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("SELECT content FROM upload_parts WHERE upload_id = $1 ORDER BY number", [.text(id)])
-        }
+        let parts = try database.read("SELECT content FROM upload_parts WHERE upload_id = $1 ORDER BY number", id)
         var bytes: [UInt8] = []
         for part in parts {
-            guard Base64.decode(Array(try part.text("content").utf8).span, .urlSafe, into: &bytes) else {
+            guard Base64.decode(Array((try part["content"] as String).utf8).span, .urlSafe, into: &bytes) else {
                 throw part.unexpected("content", "base64")
             }
         }
@@ -88,9 +77,9 @@ extension Store {
     package func deleteUpload(_ id: UploadID, of owner: UserID) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
             _ = try Self.upload(id, of: owner, on: connection)
-            let lists = try connection.execute("SELECT library_id FROM library_files WHERE upload_id = $1", [.text(id)])
-            for list in lists { try Self.remove(id, from: try list.id("library_id"), deletes: false, on: connection) }
-            try connection.execute("DELETE FROM uploads WHERE id = $1", [.text(id)])
+            let lists = try connection.execute("SELECT library_id FROM library_files WHERE upload_id = $1", id)
+            for list in lists { try Self.remove(id, from: try list["library_id"], deletes: false, on: connection) }
+            try connection.execute("DELETE FROM uploads WHERE id = $1", id)
         }
     }
 
@@ -102,9 +91,9 @@ extension Store {
     private static func uploadedBytes(
         of owner: UserID, without id: UploadID? = nil, on connection: any Connection
     ) throws(StoreError) -> Int {
-        try connection.firstRow(
+        try connection.value(
             "SELECT CAST(coalesce(sum(size_bytes), 0) AS BIGINT) FROM uploads WHERE owner_id = $1 AND id <> $2",
-            [.text(owner), .text(id?.description ?? "")])?.integer(0) ?? 0
+            owner, id?.description ?? "") ?? 0
     }
 }
 
@@ -114,13 +103,11 @@ extension Store {
     ///
     /// - Parameter time: Only those that were added then: see ``addFiles(_:to:of:)``.
     package func files(of library: LibraryID, addedAt time: Timestamp? = nil) throws(StoreError) -> [LibraryFile] {
-        let condition = time == nil ? "" : "AND added_at = $2", values = [.text(library)] + (time.map { [SQLValue.integer($0)] } ?? [])
-        return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
-                WHERE library_id = $1 \(condition) ORDER BY name, uploads.id
-                """, values).map(LibraryFile.init)
-        }
+        let condition = time == nil ? "" : "AND added_at = $2", values = [library.sql] + (time.map { [$0.sql] } ?? [])
+        return try database.read("""
+            SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
+            WHERE library_id = $1 \(condition) ORDER BY name, uploads.id
+            """, values: values).map(LibraryFile.init)
     }
 
     /// The names of some files, of those that a library has.
@@ -131,20 +118,18 @@ extension Store {
             var names: [UploadID: String] = [:]
             let rows = try connection.execute("""
                 SELECT id, name FROM library_files JOIN uploads ON uploads.id = upload_id WHERE library_id = $1 AND upload_id IN (\(list))
-                """, [.text(library)] + ids.map { .text($0) })
-            for row in rows { names[try row.id("id")] = try row.text("name") }
+                """, values: [library.sql] + ids.map(\.sql))
+            for row in rows { names[try row["id"]] = try row["name"] }
             return names
         }
     }
 
     package func file(_ id: UploadID, of library: LibraryID) throws(StoreError) -> LibraryFile {
         try database.transaction(.read) { connection throws(StoreError) in
-            let row = try connection.firstRow("""
+            return try LibraryFile(connection.find(.file, """
                 SELECT \(LibraryFile.columns) FROM library_files JOIN uploads ON uploads.id = upload_id
                 WHERE library_id = $1 AND upload_id = $2
-                """, [.text(library), .text(id)])
-            guard let row else { throw .notFound(.file) }
-            return try LibraryFile(row)
+                """, library, id))
         }
     }
 
@@ -154,7 +139,7 @@ extension Store {
     package func addFiles(_ ids: [UploadID], to library: LibraryID, of owner: UserID) throws(StoreError) -> Timestamp {
         let now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
-            try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+            try Self.lockLibrary(library, of: owner, on: connection)
             try Self.insert(ids, of: owner, into: library, at: now, on: connection)
         }
         return now
@@ -182,7 +167,7 @@ extension Store {
         _ ids: [UploadID], from library: LibraryID, of owner: UserID, deletes: Bool
     ) throws(StoreError) -> Int {
         try database.transaction(.write) { connection throws(StoreError) in
-            try Self.lockLibrary(library, of: owner, on: connection, database.dialect)
+            try Self.lockLibrary(library, of: owner, on: connection)
             var count = 0
             for id in ids { if try Self.remove(id, from: library, deletes: deletes, on: connection) { count += 1 } }
             return count
@@ -195,15 +180,12 @@ extension Store {
         let isNew = try connection.firstRow("""
             INSERT INTO library_files (library_id, upload_id, added_at) VALUES ($1, $2, $3)
             ON CONFLICT (library_id, upload_id) DO NOTHING RETURNING upload_id
-            """, [.text(library), .text(id), .integer(now)]) != nil
+            """, library, id, now) != nil
         guard isNew else {
-            try connection.execute(
-                "UPDATE library_files SET added_at = $3 WHERE library_id = $1 AND upload_id = $2",
-                [.text(library), .text(id), .integer(now)])
+            try connection.execute("UPDATE library_files SET added_at = $3 WHERE library_id = $1 AND upload_id = $2", library, id, now)
             return
         }
-        try connection.execute(
-            "UPDATE libraries SET revision = revision + 1, updated_at = $2 WHERE id = $1", [.text(library), .integer(now)])
+        try connection.execute("UPDATE libraries SET revision = revision + 1, updated_at = $2 WHERE id = $1", library, now)
     }
 
     @discardableResult
@@ -211,9 +193,9 @@ extension Store {
         _ id: UploadID, from library: LibraryID, deletes: Bool, on connection: any Connection
     ) throws(StoreError) -> Bool {
         let row = try connection.firstRow(
-            "DELETE FROM library_files WHERE library_id = $1 AND upload_id = $2 RETURNING upload_id", [.text(library), .text(id)])
+            "DELETE FROM library_files WHERE library_id = $1 AND upload_id = $2 RETURNING upload_id", library, id)
         guard row != nil else { return false }
-        try connection.execute("UPDATE libraries SET revision = revision + 1 WHERE id = $1", [.text(library)])
+        try connection.execute("UPDATE libraries SET revision = revision + 1 WHERE id = $1", library)
         if deletes { try deleteUnlisted(id, on: connection) }
         return true
     }
@@ -222,7 +204,7 @@ extension Store {
     static func deleteUnlisted(_ id: UploadID, on connection: any Connection) throws(StoreError) {
         try connection.execute("""
             DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM library_files WHERE upload_id = $1)
-            """, [.text(id)])
+            """, id)
     }
 }
 
@@ -230,27 +212,25 @@ extension Store {
 extension Store {
     /// The state of the files of all libraries, those that have not changed for the longest time first.
     package func libraryRevisions() throws(StoreError) -> [LibraryRevision] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("SELECT id, revision, reread_revision FROM libraries ORDER BY updated_at, id", [])
-                .map { row throws(StoreError) in
-                    LibraryRevision(
-                        id: try row.id("id"), revision: try row.integer("revision"), rereadRevision: try row.integer("reread_revision"))
-                }
-        }
+        try database.read("SELECT id, revision, reread_revision FROM libraries ORDER BY updated_at, id")
+            .map { row throws(StoreError) in
+                LibraryRevision(
+                    id: try row["id"], revision: try row["revision"], rereadRevision: try row["reread_revision"])
+            }
     }
 
     /// Stores what was read of the files of a library, of those that it still has.
     package func set(_ states: [UploadID: LibraryFile.State], in library: LibraryID) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
             for (id, state) in states {
-                let values: (passages: SQLValue, message: SQLValue) = switch state {
-                case .waiting: (.null, .null)
-                case .ready(let passages): (.integer(passages), .null)
-                case .skipped(let reason): (.null, .text(reason.storable))
+                let (passages, message): (Int?, String?) = switch state {
+                case .waiting: (nil, nil)
+                case .ready(let passages): (passages, nil)
+                case .skipped(let reason): (nil, reason)
                 }
                 try connection.execute(
                     "UPDATE library_files SET passages = $3, message = $4 WHERE library_id = $1 AND upload_id = $2",
-                    [.text(library), .text(id), values.passages, values.message])
+                    library, id, passages, message)
             }
         }
     }

@@ -6,6 +6,7 @@ import Glibc
 ///
 /// `@unchecked Sendable`: the pool lends it to one thread at a time, as libpq requires.
 final class PostgresConnection: Connection, @unchecked Sendable {
+    let dialect = Dialect.postgresql
     private let store: String
     private let pq: slm_pq_functions
     private let connection: OpaquePointer
@@ -57,7 +58,7 @@ final class PostgresConnection: Connection, @unchecked Sendable {
     }
 
     @discardableResult
-    func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row] {
+    func execute(_ sql: String, values: [SQLValue]) throws(StoreError) -> [Row] {
         let name = try prepared(sql)
         return try PostgresParameters(values).withPointers { (count, texts) throws(StoreError) in
             try results { pq.sendQueryPrepared(connection, name, count, texts, nil, nil, 0) }
@@ -79,19 +80,18 @@ final class PostgresConnection: Connection, @unchecked Sendable {
 
     /// Sets the session options that the store relies on, whatever the server's configuration.
     private func configureSession() throws(StoreError) {
-        let encoding = try firstRow("SELECT current_setting('server_encoding')", [])
-        guard encoding?.values == [.text("UTF8")] else {
+        guard try value("SELECT current_setting('server_encoding')") == "UTF8" else {
             throw .unusable(
                 store: store, reason: "its encoding is not UTF-8; create it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")
         }
         // With `off`, COMMIT may return before the data is on the disk. All other values guarantee at least a local flush, or are the
         // administrator's choice.
-        try execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", [])
+        try execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
         // Compiling a statement takes longer than any of these runs. Versions before 11 do not compile.
-        try execute("SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'", [])
+        try execute("SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'")
         // A client that died holds its locks for a minute at most. The lock timeout is half of ours, so that its error arrives in time.
         try execute("SELECT set_config('idle_in_transaction_session_timeout', '60000', false), set_config('lock_timeout', $1, false)",
-                    [.text("\(max(1, timeout.milliseconds / 2))")])
+                    "\(max(1, timeout.milliseconds / 2))")
     }
 
     private var message: String { pq.errorMessage(connection).map { String(cString: $0).firstLine } ?? "" }
@@ -103,8 +103,8 @@ final class PostgresListener: NotificationListener {
 
     init(_ connection: PostgresConnection) throws(StoreError) {
         self.connection = connection
-        let channel = try connection.firstRow("SELECT 'slm_' || md5(current_schema())", [])?.text(0) ?? ""
-        try connection.execute("LISTEN \(channel)", [])
+        let channel: String = try connection.value("SELECT 'slm_' || md5(current_schema())") ?? ""
+        try connection.execute("LISTEN \(channel)")
     }
 
     func wait(upTo time: Duration) throws(StoreError) -> Bool { try connection.waitForNotification(upTo: time) }

@@ -83,7 +83,7 @@ final class PostgresDatabase: Database {
         connection.isRetryable = false
         // All statements of a reader see one snapshot. A writer locks the rows that it depends on.
         try connection.execute(
-            access.isReader ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", [])
+            access.isReader ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
         let timeout = connection.timeout
         defer { connection.timeout = timeout }
         do {
@@ -91,10 +91,10 @@ final class PostgresDatabase: Database {
             if access == .search { try limitTime(on: connection) }
             if access == .backup { connection.timeout = Self.longTimeout }
             let result = try body(connection)
-            try connection.execute("COMMIT", [])
+            try connection.execute("COMMIT")
             return result
         } catch {
-            if !connection.isLost { _ = try? connection.execute("ROLLBACK", []) }              // report the first error
+            if !connection.isLost { _ = try? connection.execute("ROLLBACK") }              // report the first error
             throw error
         }
     }
@@ -104,14 +104,14 @@ final class PostgresDatabase: Database {
     /// Waits for migrations of other servers without a timeout. The lock number identifies slm among the users of the database.
     private static func lockForMigration(on connection: PostgresConnection) throws(StoreError) {
         connection.timeout = longTimeout
-        try connection.execute("SELECT set_config('lock_timeout', '0', true)", [])
-        try connection.execute("SELECT pg_advisory_xact_lock(7564397)", [])
+        try connection.execute("SELECT set_config('lock_timeout', '0', true)")
+        try connection.execute("SELECT pg_advisory_xact_lock(7564397)")
     }
 
     /// The server cancels statements that take longer than a search may. The client waits a little longer for this error.
     private func limitTime(on connection: PostgresConnection) throws(StoreError) {
         connection.timeout = max(timeout, searchTimeout + .seconds(1))
-        try connection.execute("SELECT set_config('statement_timeout', $1, true)", [.text("\(max(1, searchTimeout.milliseconds))")])
+        try connection.execute("SELECT set_config('statement_timeout', $1, true)", "\(max(1, searchTimeout.milliseconds))")
     }
 
     private func borrowConnection(

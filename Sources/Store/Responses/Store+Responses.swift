@@ -26,15 +26,11 @@ extension Store {
     package func add(_ response: StoredResponse, of owner: UserID) throws(StoreError) {
         let characters = response.input.unicodeScalars.count + response.response.unicodeScalars.count, now = options.now()
         try database.transaction(.write) { connection throws(StoreError) in
-            let user = try connection.firstRow("SELECT id FROM users WHERE id = $1 \(database.dialect.rowLock)", [.text(owner)])
-            guard user != nil else { throw .notFound(.user) }
+            try connection.find(.user, "SELECT id FROM users WHERE id = $1 \(database.dialect.rowLock)", owner)
             try connection.execute("""
                 INSERT INTO responses (id, owner_id, previous_id, input, response, characters, created_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING
-                """, [
-                    .text(response.id), .text(owner), .text(response.previous), .text(response.input),
-                    .text(response.response), .integer(characters), .integer(now),
-                ])
+                """, response.id, owner, response.previous, response.input, response.response, characters, now)
             try deleteOldestResponses(of: owner, on: connection)
         }
     }
@@ -42,15 +38,15 @@ extension Store {
     /// Deletes responses that come before the newest `maxStoredCharacters` characters.
     private func deleteOldestResponses(of owner: UserID, on connection: any Connection) throws(StoreError) {
         guard options.maxStoredCharacters > 0 else { return }
-        let total = try connection.firstRow(
-            "SELECT CAST(COALESCE(SUM(characters), 0) AS BIGINT) FROM responses WHERE owner_id = $1", [.text(owner)])
-        guard try total?.integer(0) ?? 0 > options.maxStoredCharacters else { return }
+        let total: Int? = try connection.value(
+            "SELECT CAST(COALESCE(SUM(characters), 0) AS BIGINT) FROM responses WHERE owner_id = $1", owner)
+        guard total ?? 0 > options.maxStoredCharacters else { return }
         try connection.execute("""
             DELETE FROM responses WHERE id IN (
                 SELECT id FROM (
                     SELECT id, SUM(characters) OVER (ORDER BY created_at DESC, id DESC) AS total FROM responses WHERE owner_id = $1
                 ) AS sums WHERE total > $2)
-            """, [.text(owner), .integer(options.maxStoredCharacters)])
+            """, owner, options.maxStoredCharacters)
     }
 
     package func response(_ id: ResponseID, of owner: UserID) throws(StoreError) -> StoredResponse {
@@ -77,10 +73,8 @@ extension Store {
     }
 
     private static func response(_ id: ResponseID, of owner: UserID, on connection: any Connection) throws(StoreError) -> StoredResponse {
-        let row = try connection.firstRow(
-            "SELECT \(responseColumns) FROM responses WHERE id = $1 AND owner_id = $2", [.text(id), .text(owner)])
-        guard let row else { throw .notFound(.response) }
-        return try StoredResponse(row)
+        try StoredResponse(connection.find(
+            .response, "SELECT \(responseColumns) FROM responses WHERE id = $1 AND owner_id = $2", id, owner))
     }
 
     /// A page of the responses of an account, the oldest first.
@@ -88,19 +82,15 @@ extension Store {
     /// - Parameter last: The last response of the page before.
     package func responses(of owner: UserID, after last: StoredResponse? = nil, limit: Int) throws(StoreError) -> [StoredResponse] {
         let after = last == nil ? "" : "AND (created_at, id) > ($3, $4)"
-        let values = last.map { [SQLValue.integer($0.createdAt ?? options.now()), .text($0.id)] } ?? []
-        return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT \(Self.responseColumns) FROM responses WHERE owner_id = $1 \(after) ORDER BY created_at, id LIMIT $2
-                """, [.text(owner), .integer(limit)] + values).map(StoredResponse.init)
-        }
+        let values = last.map { [($0.createdAt ?? options.now()).sql, $0.id.sql] } ?? []
+        return try database.read("""
+            SELECT \(Self.responseColumns) FROM responses WHERE owner_id = $1 \(after) ORDER BY created_at, id LIMIT $2
+            """, values: [owner.sql, limit.sql] + values).map(StoredResponse.init)
     }
 
     package func deleteResponse(_ id: ResponseID, of owner: UserID) throws(StoreError) {
-        let found = try database.transaction(.write) { connection throws(StoreError) in
-            try connection.firstRow("DELETE FROM responses WHERE id = $1 AND owner_id = $2 RETURNING id", [.text(id), .text(owner)])
-        }
-        guard found != nil else { throw .notFound(.response) }
+        let deleted = try database.write("DELETE FROM responses WHERE id = $1 AND owner_id = $2 RETURNING id", id, owner)
+        if deleted.isEmpty { throw .notFound(.response) }
     }
 
     private static let responseColumns = "id, previous_id, input, response, created_at"
@@ -108,10 +98,10 @@ extension Store {
 
 extension StoredResponse {
     fileprivate init(_ row: Row) throws(StoreError) {
-        id = try row.id("id")
-        previous = try row.optionalID("previous_id")
-        input = try row.text("input")
-        response = try row.text("response")
-        createdAt = try row.timestamp("created_at")
+        id = try row["id"]
+        previous = try row["previous_id"]
+        input = try row["input"]
+        response = try row["response"]
+        createdAt = try row["created_at"]
     }
 }

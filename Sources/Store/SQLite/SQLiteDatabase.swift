@@ -40,14 +40,14 @@ final class SQLiteDatabase: Database {
         defer { pool.release(connection) }
         connection.setDeadline(access == .search ? .now + searchTimeout : nil)
         // IMMEDIATE takes the write lock now. A lock taken in the middle of a transaction could not wait without a deadlock.
-        try connection.execute(isReader ? "BEGIN" : "BEGIN IMMEDIATE", [])
+        try connection.execute(isReader ? "BEGIN" : "BEGIN IMMEDIATE")
         do {
             let result = try body(connection)
-            try connection.execute("COMMIT", [])
+            try connection.execute("COMMIT")
             return result
         } catch {
             connection.setDeadline(nil)
-            if connection.isInTransaction { _ = try? connection.execute("ROLLBACK", []) }     // report the first error
+            if connection.isInTransaction { _ = try? connection.execute("ROLLBACK") }     // report the first error
             throw error
         }
     }
@@ -92,12 +92,12 @@ final class SQLiteDatabase: Database {
     private static func connect(_ path: String, _ access: Access, timeout: Duration) throws(StoreError) -> SQLiteStoreConnection {
         let connection = try SQLiteStoreConnection(path, timeout: timeout)
         try enableWAL(on: connection, path, until: .now + timeout)
-        try connection.execute("PRAGMA foreign_keys = ON", [])
+        try connection.execute("PRAGMA foreign_keys = ON")
         // With FULL, COMMIT returns after fsync. With NORMAL, the next full commit also syncs what was written before.
-        try connection.execute(access == .transient ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL", [])
-        try connection.execute("PRAGMA secure_delete = ON", [])        // overwrite deleted rows
-        try connection.execute("PRAGMA trusted_schema = OFF", [])      // the schema of a foreign file must not call functions
-        if access.isReader { try connection.execute("PRAGMA query_only = ON", []) }
+        try connection.execute(access == .transient ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL")
+        try connection.execute("PRAGMA secure_delete = ON")        // overwrite deleted rows
+        try connection.execute("PRAGMA trusted_schema = OFF")      // the schema of a foreign file must not call functions
+        if access.isReader { try connection.execute("PRAGMA query_only = ON") }
         return connection
     }
 
@@ -107,8 +107,7 @@ final class SQLiteDatabase: Database {
     ) throws(StoreError) {
         while true {
             do throws(StoreError) {
-                let mode = try connection.firstRow("PRAGMA journal_mode = WAL", [])
-                if mode?.values == [.text("wal")] { return }
+                if try connection.value("PRAGMA journal_mode = WAL") == "wal" { return }
                 throw .unusable(store: path, reason: "its file system does not support shared memory; move the file to a local disk")
             } catch .busy(let store, let reason) {
                 guard ContinuousClock.now < deadline else { throw .busy(store: store, reason: reason) }

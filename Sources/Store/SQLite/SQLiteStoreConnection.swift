@@ -4,6 +4,7 @@ import SQLite
 ///
 /// `@unchecked Sendable`: the pool lends it to one thread at a time, as `SQLiteConnection` requires.
 final class SQLiteStoreConnection: Connection, @unchecked Sendable {
+    let dialect = Dialect.sqlite
     private let path: String
     private let connection: SQLiteConnection
 
@@ -15,7 +16,7 @@ final class SQLiteStoreConnection: Connection, @unchecked Sendable {
     }
 
     @discardableResult
-    func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> [Row] {
+    func execute(_ sql: String, values: [SQLValue]) throws(StoreError) -> [Row] {
         do throws(SQLiteError) {
             let statement = try connection.statement(sql)
             defer { statement.reset() }

@@ -23,53 +23,52 @@ package struct Migration: Sendable {
     static func run(
         _ migrations: [Migration], on database: any Database, named name: String, at now: Timestamp
     ) throws(StoreError) -> Int {
-        let dialect = database.dialect, latest = migrations.count
+        let latest = migrations.count
         func version(_ connection: any Connection) throws(StoreError) -> Int {
-            try self.version(of: connection, dialect, name, known: latest)
+            try self.version(of: connection, name, known: latest)
         }
         let found = try database.transaction(.read) { connection throws(StoreError) in try version(connection) }
         guard found < latest else { return found }
         return try database.transaction(.migrate) { connection throws(StoreError) in
             let found = try version(connection)
-            try run(migrations, after: found, on: connection, dialect, at: now)
+            try run(migrations, after: found, on: connection, at: now)
             return found
         }
     }
 
     /// Runs the migrations after version `found` in the transaction of the caller.
     static func run(
-        _ migrations: some Sequence<Migration>, after found: Int, on connection: any Connection, _ dialect: Dialect, at now: Timestamp
+        _ migrations: some Sequence<Migration>, after found: Int, on connection: any Connection, at now: Timestamp
     ) throws(StoreError) {
-        if found == 0 { for list in ["slm_schema", "slm_additions"] { try createList(list, on: connection, dialect) } }
+        if found == 0 { for list in ["slm_schema", "slm_additions"] { try createList(list, on: connection) } }
         for migration in migrations where migration.version > found {
-            for statement in migration.statements(dialect) { try connection.execute(statement, []) }
+            for statement in migration.statements(connection.dialect) { try connection.execute(statement) }
             let list = migration.isAdditive ? "slm_additions" : "slm_schema"
-            try connection.execute(
-                "INSERT INTO \(list) (version, applied_at) VALUES ($1, $2)", [.integer(migration.version), .integer(now)])
+            try connection.execute("INSERT INTO \(list) (version, applied_at) VALUES ($1, $2)", migration.version, now)
         }
     }
 
-    private static func createList(_ table: String, on connection: any Connection, _ dialect: Dialect) throws(StoreError) {
-        let number = dialect.integer + " NOT NULL"
-        try connection.execute("CREATE TABLE \(table) (version \(number) PRIMARY KEY, applied_at \(number))\(dialect.tableOptions)", [])
+    private static func createList(_ table: String, on connection: any Connection) throws(StoreError) {
+        let dialect = connection.dialect, number = dialect.integer + " NOT NULL"
+        try connection.execute("CREATE TABLE \(table) (version \(number) PRIMARY KEY, applied_at \(number))\(dialect.tableOptions)")
     }
 
-    static func has(_ table: String, on connection: any Connection, _ dialect: Dialect) throws(StoreError) -> Bool {
-        try connection.firstRow(dialect.tableCount, [.text(table)])?.integer(0) == 1
+    static func has(_ table: String, on connection: any Connection) throws(StoreError) -> Bool {
+        try connection.value(connection.dialect.tableCount, table) == 1
     }
 
     /// The schema version of a database; 0 for an empty one. It may be later than `known` if the versions in between are additive.
     static func version(
-        of connection: any Connection, _ dialect: Dialect, _ name: String, known: Int
+        of connection: any Connection, _ name: String, known: Int
     ) throws(StoreError) -> Int {
-        guard try has("slm_schema", on: connection, dialect) else {
-            for table in ["users", "conversations", "messages"] where try has(table, on: connection, dialect) {
+        guard try has("slm_schema", on: connection) else {
+            for table in ["users", "conversations", "messages"] where try has(table, on: connection) {
                 throw .foreignDatabase(store: name, found: "its table \(table) was created by another program")
             }
             return 0
         }
         func latest(_ list: String) throws(StoreError) -> Int {
-            try connection.firstRow("SELECT coalesce(max(version), 0) FROM \(list)", [])?.integer(0) ?? 0
+            try connection.value("SELECT coalesce(max(version), 0) FROM \(list)") ?? 0
         }
         let required = try latest("slm_schema")
         guard required <= known else { throw .newerSchema(store: name, version: required, known: known) }

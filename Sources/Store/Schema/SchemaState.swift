@@ -22,7 +22,7 @@ package struct SchemaState: Sendable, Equatable {
         let database = try url.database(options)
         defer { database.closeConnections() }
         version = try database.transaction(.read) { connection throws(StoreError) in
-            try Migration.version(of: connection, database.dialect, url.description, known: options.migrations.count)
+            try Migration.version(of: connection, url.description, known: options.migrations.count)
         }
     }
 }

@@ -31,7 +31,7 @@ extension Store {
                 taken_at = excluded.taken_at, stop_requested_at = NULL
             WHERE answer_leases.server_id = excluded.server_id OR NOT \(isLive)
             RETURNING answer_id
-            """, [.text(conversation), .text(owner), .text(lease.answer), .text(lease.server)])
+            """, conversation, owner, lease.answer, lease.server)
         if taken != nil { return }
         _ = try Self.conversation(conversation, of: owner, on: connection)
         throw .answering
@@ -40,7 +40,7 @@ extension Store {
     /// - Returns: false if another server has taken the lease.
     static func end(_ lease: AnswerLease, in conversation: ConversationID, on connection: any Connection) throws(StoreError) -> Bool {
         let sql = "DELETE FROM answer_leases WHERE conversation_id = $1 AND answer_id = $2 RETURNING answer_id"
-        return try connection.firstRow(sql, [.text(conversation), .text(lease.answer)]) != nil
+        return try connection.firstRow(sql, conversation, lease.answer) != nil
     }
 
     /// Ends the lease of an answer that could not be stored.
@@ -57,14 +57,11 @@ extension Store {
     /// users have not been deleted or disabled.
     package func answersInProgress(on server: ServerID) throws(StoreError) -> Set<MessageID> {
         try database.transaction(.read) { connection throws(StoreError) in
-            let rows = try connection.execute("""
+            Set(try connection.values("""
                 SELECT answer_id FROM answer_leases JOIN conversations ON conversations.id = conversation_id
                 JOIN users ON users.id = owner_id
                 WHERE server_id = $1 AND stop_requested_at IS NULL AND deleted_at IS NULL AND disabled_at IS NULL
-                """, [.text(server)])
-            var answers: Set<MessageID> = []
-            for row in rows { answers.insert(try row.id(0)) }
-            return answers
+                """, server))
         }
     }
 
@@ -83,21 +80,21 @@ extension Store {
         let row = try connection.firstRow("""
             UPDATE answer_leases SET stop_requested_at = \(database.dialect.clock) / 1000
             WHERE conversation_id IN (SELECT id FROM conversations WHERE id = $1 AND owner_id = $2) RETURNING answer_id
-            """, [.text(conversation), .text(owner)])
-        if row != nil { try Self.notifyServers(on: connection, database.dialect) }
+            """, conversation, owner)
+        if row != nil { try Self.notifyServers(on: connection) }
         return row != nil
     }
 
-    static func requestStop(ofAnswersOf user: UserID, on connection: any Connection, _ dialect: Dialect) throws(StoreError) {
+    static func requestStop(ofAnswersOf user: UserID, on connection: any Connection) throws(StoreError) {
         let rows = try connection.execute("""
-            UPDATE answer_leases SET stop_requested_at = \(dialect.clock) / 1000
+            UPDATE answer_leases SET stop_requested_at = \(connection.dialect.clock) / 1000
             WHERE conversation_id IN (SELECT id FROM conversations WHERE owner_id = $1) RETURNING answer_id
-            """, [.text(user)])
-        if !rows.isEmpty { try notifyServers(on: connection, dialect) }
+            """, user)
+        if !rows.isEmpty { try notifyServers(on: connection) }
     }
 
     /// Makes all servers look for changes when the transaction commits. Without notifications they look every half second.
-    static func notifyServers(on connection: any Connection, _ dialect: Dialect) throws(StoreError) {
-        if let notify = dialect.notify { try connection.execute(notify, []) }
+    static func notifyServers(on connection: any Connection) throws(StoreError) {
+        if let notify = connection.dialect.notify { try connection.execute(notify) }
     }
 }

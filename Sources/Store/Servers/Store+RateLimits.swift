@@ -26,7 +26,7 @@ extension Store {
                 let row = try connection.firstRow("""
                     INSERT INTO rate_limits (name, full_at) VALUES ($1, \(dialect.clock) + $2)
                     ON CONFLICT (name) DO UPDATE SET full_at = \(next) WHERE \(next) - \(dialect.clock) <= $3 RETURNING full_at
-                    """, [.text(bucket.name), .integer(bucket.interval), .integer(bucket.fillTime)])
+                    """, bucket.name, bucket.interval, bucket.fillTime)
                 if row != nil { continue }
                 for taken in buckets.prefix(index) { try Self.returnToken(to: taken, on: connection) }
                 // At least a microsecond: the bucket was empty when the token was refused.
@@ -47,21 +47,20 @@ extension Store {
     }
 
     private static func returnToken(to bucket: RateBucket, on connection: any Connection) throws(StoreError) {
-        try connection.execute(
-            "UPDATE rate_limits SET full_at = full_at - $2 WHERE name = $1", [.text(bucket.name), .integer(bucket.interval)])
+        try connection.execute("UPDATE rate_limits SET full_at = full_at - $2 WHERE name = $1", bucket.name, bucket.interval)
     }
 
     private func timeUntilToken(in bucket: RateBucket, on connection: any Connection) throws(StoreError) -> Duration? {
-        let row = try connection.firstRow(
-            "SELECT full_at - \(database.dialect.clock) FROM rate_limits WHERE name = $1", [.text(bucket.name)])
-        let missing = try max(0, row?.integer(0) ?? 0) + bucket.interval - bucket.fillTime
+        let untilFull: Int? = try connection.value(
+            "SELECT full_at - \(connection.dialect.clock) FROM rate_limits WHERE name = $1", bucket.name)
+        let missing = max(0, untilFull ?? 0) + bucket.interval - bucket.fillTime
         return missing > 0 ? .microseconds(missing) : nil
     }
 
     /// Deletes buckets that are full.
     func purgeRateLimits() throws(StoreError) {
         _ = try database.transaction(.transient) { connection throws(StoreError) in
-            try connection.execute("DELETE FROM rate_limits WHERE full_at < \(database.dialect.clock)", [])
+            try connection.execute("DELETE FROM rate_limits WHERE full_at < \(database.dialect.clock)")
         }
     }
 }

@@ -47,16 +47,16 @@ extension Store {
         let dialect = database.dialect
         return try database.transaction(.write) { connection throws(StoreError) in
             // If two servers with different keys start at once, the second one sees the first.
-            if dialect == .postgresql { try connection.execute("LOCK TABLE servers IN SHARE ROW EXCLUSIVE MODE", []) }
+            try connection.lockTable("servers")
             let others = try servers(withOtherKeyThan: keyDigest, on: connection)
             if !others.isEmpty { return others }
             // Two servers cannot have the same name, so this is the one that ended before this start. Its conversations are free at once.
-            try connection.execute("DELETE FROM servers WHERE name = $1 AND id <> $2", [.text(name.storable), .text(id)])
+            try connection.execute("DELETE FROM servers WHERE name = $1 AND id <> $2", name, id)
             let now = "\(dialect.clock) / 1000"
             try connection.execute("""
                 INSERT INTO servers (id, name, version, key_digest, started_at, heartbeat_at) VALUES ($1, $2, $3, $4, \(now), \(now))
                 ON CONFLICT (id) DO NOTHING
-                """, [.text(id), .text(name.storable), .text(version), .text(keyDigest)])
+                """, id, name, version, keyDigest)
             return []
         }
     }
@@ -70,9 +70,9 @@ extension Store {
 
     private func servers(withOtherKeyThan digest: String, on connection: any Connection) throws(StoreError) -> [String] {
         let condition = isAlive(within: options.leaseTime)
-        return try connection.execute(
+        return try connection.values(
             "SELECT name FROM servers WHERE key_digest <> $1 AND \(condition) ORDER BY name",
-            [.text(digest)]).map { row throws(StoreError) in try row.text(0) }
+            digest)
     }
 
     package var leaseTime: Duration { options.leaseTime }
@@ -87,7 +87,7 @@ extension Store {
         let dialect = database.dialect
         return try database.transaction(.transient) { connection throws(StoreError) in
             // A heartbeat that a crash of PostgreSQL undoes is repeated soon. COMMIT need not wait for the disk.
-            if dialect == .postgresql { try connection.execute("SELECT set_config('synchronous_commit', 'off', true)", []) }
+            if dialect == .postgresql { try connection.execute("SELECT set_config('synchronous_commit', 'off', true)") }
             // The row may have been purged while the database was not reachable.
             try connection.execute("""
                 INSERT INTO servers (id, name, version, key_digest, started_at, heartbeat_at, model, slots, running, waiting,
@@ -96,15 +96,12 @@ extension Store {
                 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, name = excluded.name, model = excluded.model,
                     slots = excluded.slots, running = excluded.running, waiting = excluded.waiting,
                     answer_tokens = excluded.answer_tokens, memory_bytes = excluded.memory_bytes, clients = excluded.clients
-                """, [
-                    .text(id), .text(name.storable), .text(version), .text(keyDigest), .integer(startedAt), .text(status.model),
-                    .integer(status.slots), .integer(status.running), .integer(status.waiting), .integer(status.answerTokens),
-                    .integer(status.memoryBytes), .text(status.clients),
-                ])
+                """, id, name, version, keyDigest, startedAt, status.model, status.slots, status.running, status.waiting,
+                    status.answerTokens, status.memoryBytes, status.clients)
             let servers = try connection.execute("""
                 SELECT id, name, version, started_at, heartbeat_at, model, slots, running, waiting, answer_tokens, memory_bytes, clients
                 FROM servers WHERE \(isAlive(within: options.leaseTime)) ORDER BY started_at, id
-                """, []).map(ServerRecord.init)
+                """).map(ServerRecord.init)
             return (servers, try Self.setting(Self.reloadSetting, on: connection), try Self.registryChange(on: connection))
         }
     }
@@ -112,15 +109,15 @@ extension Store {
     /// Removes a server that has stopped.
     package func unregister(_ id: ServerID) throws(StoreError) {
         try database.transaction(.write) { connection throws(StoreError) in
-            try connection.execute("DELETE FROM servers WHERE id = $1", [.text(id)])
-            try Self.notifyServers(on: connection, database.dialect)
+            try connection.execute("DELETE FROM servers WHERE id = $1", id)
+            try Self.notifyServers(on: connection)
         }
     }
 
     /// Deletes the rows of servers that have been dead for a day.
     func purgeServers() throws(StoreError) {
         _ = try database.transaction(.transient) { connection throws(StoreError) in
-            try connection.execute("DELETE FROM servers WHERE NOT (\(isAlive(within: .seconds(86_400))))", [])
+            try connection.execute("DELETE FROM servers WHERE NOT (\(isAlive(within: .seconds(86_400))))")
         }
     }
 
@@ -129,11 +126,10 @@ extension Store {
     /// Asks all servers to load their model again.
     package func requestReload(by request: AdminRequest) throws(StoreError) {
         let number = SessionID().description
-        let entry = admin.entry(.reloadModel, request)
-        try database.transaction(.write) { connection throws(StoreError) in
+        try admin.change(.reloadModel, by: request) { connection, entry throws(StoreError) in
             try Self.set(Self.reloadSetting, to: number, on: connection)
-            try AdminQueries.write(entry, nil as ServerID?, nil, on: connection)
-            try Self.notifyServers(on: connection, database.dialect)
+            try entry.write(on: connection)
+            try Self.notifyServers(on: connection)
         }
     }
 }
@@ -141,15 +137,15 @@ extension Store {
 extension ServerRecord {
     fileprivate init(_ row: Row) throws(StoreError) {
         var status = ServerStatus()
-        status.model = try row.optionalText("model")
-        status.slots = try row.integer("slots")
-        status.running = try row.integer("running")
-        status.waiting = try row.integer("waiting")
-        status.answerTokens = try row.integer("answer_tokens")
-        status.memoryBytes = try row.integer("memory_bytes")
-        status.clients = try row.text("clients")
+        status.model = try row["model"]
+        status.slots = try row["slots"]
+        status.running = try row["running"]
+        status.waiting = try row["waiting"]
+        status.answerTokens = try row["answer_tokens"]
+        status.memoryBytes = try row["memory_bytes"]
+        status.clients = try row["clients"]
         try self.init(
-            id: row.id("id"), name: row.text("name"), version: row.text("version"), startedAt: row.timestamp("started_at"),
-            heartbeatAt: row.timestamp("heartbeat_at"), status: status)
+            id: row["id"], name: row["name"], version: row["version"], startedAt: row["started_at"],
+            heartbeatAt: row["heartbeat_at"], status: status)
     }
 }

@@ -9,7 +9,7 @@ extension Store {
     }
 
     static func setting(_ name: String, on connection: any Connection) throws(StoreError) -> String? {
-        try connection.firstRow("SELECT value FROM settings WHERE name = $1", [.text(name)])?.text(0)
+        try connection.value("SELECT value FROM settings WHERE name = $1", name)
     }
 
     package func set(_ name: String, to value: String) throws(StoreError) {
@@ -18,7 +18,6 @@ extension Store {
 
     static func set(_ name: String, to value: String, on connection: any Connection) throws(StoreError) {
         try connection.execute(
-            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            [.text(name), .text(value)])
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
     }
 }

@@ -4,7 +4,7 @@ package typealias GateQuestionID = Identifier<StoredGateQuestion>
 /// A comparison of a candidate with the model that was active.
 package struct ModelComparisonRecord: Sendable, Equatable {
     /// Raw values are stored and are part of the API.
-    package enum State: String, Sendable { case running, finished, failed }
+    package enum State: String, ColumnValue { case running, finished, failed }
 
     package let id: ComparisonID
     package let candidate, active: ModelID
@@ -39,13 +39,12 @@ extension ModelComparisonRecord {
         """
 
     init(_ row: Row) throws(StoreError) {
-        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
+        let verdict: String? = try row["verdict"]
         try self.init(
-            id: row.id("id"), candidate: row.id("candidate_id"), active: row.id("active_id"), state: state,
-            attempts: row.integer("attempts"), createdAt: row.timestamp("created_at"), createdBy: row.text("created_by"),
-            finishedAt: row.optionalTimestamp("finished_at"),
-            verdict: row.optionalText("verdict").flatMap(RegisteredModel.Verdict.init(rawValue:)),
-            isPassed: row.optionalInteger("passed") == 1, gate: row.text("gate"), result: row.optionalText("result"),
-            votes: row.text("votes"), message: row.optionalText("message"))
+            id: row["id"], candidate: row["candidate_id"], active: row["active_id"], state: row["state"], attempts: row["attempts"],
+            createdAt: row["created_at"], createdBy: row["created_by"], finishedAt: row["finished_at"],
+            verdict: verdict.flatMap(RegisteredModel.Verdict.init(rawValue:)),
+            isPassed: row["passed"] ?? false, gate: row["gate"], result: row["result"],
+            votes: row["votes"], message: row["message"])
     }
 }

@@ -3,7 +3,7 @@ package typealias ModelID = Identifier<RegisteredModel>
 /// A model of the registry: a file on the servers' machines, and what became of it.
 package struct RegisteredModel: Sendable, Equatable {
     /// Raw values are stored and are part of the API.
-    package enum State: String, Sendable, CaseIterable {
+    package enum State: String, ColumnValue, CaseIterable {
         case candidate
         /// The model that answers. There is at most one.
         case active
@@ -12,14 +12,14 @@ package struct RegisteredModel: Sendable, Equatable {
         case archived
     }
 
-    package enum Kind: String, Sendable, CaseIterable {
+    package enum Kind: String, ColumnValue, CaseIterable {
         case checkpoint
         /// A LoRA adapter.
         case adapter
     }
 
     /// The result of the comparison with the active model.
-    package enum Verdict: String, Sendable, CaseIterable {
+    package enum Verdict: String, ColumnValue, CaseIterable {
         case better, noWorse = "no_worse", worse
         /// The comparison had too little to compare on.
         case notEnough = "not_enough"
@@ -117,15 +117,12 @@ extension RegisteredModel {
         """
 
     init(_ row: Row) throws(StoreError) {
-        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
-        guard let kind = Kind(rawValue: try row.text("kind")) else { throw row.unexpected("kind", "a kind") }
+        let verdict: String? = try row["verdict"]
         try self.init(
-            id: row.id("id"), name: row.text("name"), state: state, kind: kind, base: row.optionalID("base_id"), path: row.text("path"),
-            digest: row.text("digest"), sizeBytes: row.integer("size_bytes"), createdAt: row.timestamp("created_at"),
-            createdBy: row.text("created_by"), promotedAt: row.optionalTimestamp("promoted_at"),
-            promotedBy: row.optionalText("promoted_by"), run: row.optionalText("run_id"), data: row.optionalText("data"),
-            metrics: row.optionalText("metrics"), verdict: row.optionalText("verdict").flatMap(Verdict.init(rawValue:)),
-            comparison: row.optionalText("comparison_id"), canaryShare: row.optionalReal("canary_share"),
-            filesDeletedAt: row.optionalTimestamp("files_deleted_at"), keys: row.integer("keys"))
+            id: row["id"], name: row["name"], state: row["state"], kind: row["kind"], base: row["base_id"], path: row["path"],
+            digest: row["digest"], sizeBytes: row["size_bytes"], createdAt: row["created_at"], createdBy: row["created_by"],
+            promotedAt: row["promoted_at"], promotedBy: row["promoted_by"], run: row["run_id"], data: row["data"],
+            metrics: row["metrics"], verdict: verdict.flatMap(Verdict.init(rawValue:)),
+            comparison: row["comparison_id"], canaryShare: row["canary_share"], filesDeletedAt: row["files_deleted_at"], keys: row["keys"])
     }
 }

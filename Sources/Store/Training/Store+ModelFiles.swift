@@ -7,8 +7,8 @@ extension Store {
             let model = try Self.model(id, on: connection)
             if model.state == .archived { return (model, false) }
             if let use = model.useByRequests { throw .model(.inUse(use)) }
-            try connection.execute("UPDATE models SET state = 'archived' WHERE id = $1", [.text(id)])
-            try AdminQueries.write(entry, id, model.name, on: connection)
+            try connection.execute("UPDATE models SET state = 'archived' WHERE id = $1", id)
+            try entry.write(id, model.name, on: connection)
             return (try Self.model(id, on: connection), true)
         }
     }
@@ -19,15 +19,14 @@ extension Store {
     package func deleteModel(_ id: ModelID, by request: AdminRequest) throws(StoreError) -> (model: RegisteredModel, sharesFiles: Bool) {
         let deleted = try changeRegistry(.deleteModel, request) { connection, entry throws(StoreError) in
             // A transaction that runs again after a lost connection has deleted it.
-            if try AdminQueries.isWritten(entry, on: connection) { return (nil as (RegisteredModel, Bool)?, false) }
+            if try entry.isWritten(on: connection) { return (nil as (RegisteredModel, Bool)?, false) }
             let model = try Self.model(id, on: connection)
             if let use = try Self.use(of: model, on: connection) { throw .model(.inUse(use)) }
             let sharesFiles = try connection.firstRow(
-                "SELECT id FROM models WHERE path = $1 AND id <> $2 AND files_deleted_at IS NULL",
-                [.text(model.path), .text(id)]) != nil
-            try connection.execute("UPDATE api_keys SET model_id = NULL WHERE model_id = $1", [.text(id)])
-            try connection.execute("DELETE FROM models WHERE id = $1", [.text(id)])
-            try AdminQueries.write(entry, id, model.name, on: connection)
+                "SELECT id FROM models WHERE path = $1 AND id <> $2 AND files_deleted_at IS NULL", model.path, id) != nil
+            try connection.execute("UPDATE api_keys SET model_id = NULL WHERE model_id = $1", id)
+            try connection.execute("DELETE FROM models WHERE id = $1", id)
+            try entry.write(id, model.name, on: connection)
             return ((model, sharesFiles), true)
         }
         guard let deleted else { throw .notFound(.model) }
@@ -53,13 +52,12 @@ extension Store {
             // Adapters before their bases, which are older.
             for model in old.sorted(by: { ($0.createdAt, $0.id.description) > ($1.createdAt, $1.id.description) }) {
                 if try Self.use(of: model, on: connection) != nil { continue }
-                try connection.execute(
-                    "UPDATE models SET state = 'archived', files_deleted_at = $2 WHERE id = $1", [.text(model.id), .integer(entry.time)])
+                try connection.execute("UPDATE models SET state = 'archived', files_deleted_at = $2 WHERE id = $1", model.id, entry.time)
                 cleaned.append(model)
             }
             if cleaned.isEmpty { return (cleaned, false) }
             let names = cleaned.map(\.name).joined(separator: ", ")
-            try AdminQueries.write(entry, nil as ModelID?, names, on: connection)
+            try entry.write(SQLValue.null, names, on: connection)
             return (cleaned, true)
         }
     }
@@ -69,9 +67,8 @@ extension Store {
         if let use = model.useByRequests { return use }
         if model.state == .previous { return .previous }
         let row = try connection.firstRow(
-            "SELECT name FROM models WHERE base_id = $1 AND id <> $1 AND files_deleted_at IS NULL ORDER BY created_at LIMIT 1",
-            [.text(model.id)])
-        return try row.map { row throws(StoreError) in .base(of: try row.text(0)) }
+            "SELECT name FROM models WHERE base_id = $1 AND id <> $1 AND files_deleted_at IS NULL ORDER BY created_at LIMIT 1", model.id)
+        return try row.map { row throws(StoreError) in .base(of: try row["name"]) }
     }
 }
 

@@ -23,18 +23,16 @@ extension Store {
     }
 
     static func models(on connection: any Connection) throws(StoreError) -> [RegisteredModel] {
-        try connection.execute("SELECT \(RegisteredModel.columns) FROM models ORDER BY created_at DESC, id", [])
+        try connection.execute("SELECT \(RegisteredModel.columns) FROM models ORDER BY created_at DESC, id")
             .map(RegisteredModel.init)
     }
 
     static func model(_ id: ModelID, on connection: any Connection) throws(StoreError) -> RegisteredModel {
-        let row = try connection.firstRow("SELECT \(RegisteredModel.columns) FROM models WHERE id = $1", [.text(id)])
-        guard let row else { throw .notFound(.model) }
-        return try RegisteredModel(row)
+        return try RegisteredModel(connection.find(.model, "SELECT \(RegisteredModel.columns) FROM models WHERE id = $1", id))
     }
 
     static func model(in state: RegisteredModel.State, on connection: any Connection) throws(StoreError) -> RegisteredModel? {
-        let row = try connection.firstRow("SELECT \(RegisteredModel.columns) FROM models WHERE state = $1", [.text(state.rawValue)])
+        let row = try connection.firstRow("SELECT \(RegisteredModel.columns) FROM models WHERE state = $1", state)
         return try row.map(RegisteredModel.init)
     }
 
@@ -47,8 +45,8 @@ extension Store {
         let id = ModelID()
         return try changeRegistry(.registerModel, request) { connection, entry throws(StoreError) in
             let registered = try Self.model(with: new, on: connection)
-            if let run = new.run, let row = try connection.firstRow("SELECT id FROM models WHERE run_id = $1", [.text(run)]) {
-                return (try row.id(0), false)
+            if let run = new.run, let known: ModelID = try connection.value("SELECT id FROM models WHERE run_id = $1", run) {
+                return (known, false)
             }
             if let registered, new.run == nil { return (registered.id, false) }
             var new = new
@@ -61,14 +59,14 @@ extension Store {
                 new.name = "\(name)-\(number)"
             }
             try Self.insert(new, as: id, at: entry.time, by: request.actor, on: connection)
-            try AdminQueries.write(entry, id, new.name, on: connection)
+            try entry.write(id, new.name, on: connection)
             return (id, true)
         }
     }
 
     private static func isNameTaken(_ name: String, on connection: any Connection) throws(StoreError) -> Bool {
         let sql = "SELECT id FROM models WHERE name = $1 AND files_deleted_at IS NULL"
-        return try connection.firstRow(sql, [.text(name.storable)]) != nil
+        return try connection.firstRow(sql, name) != nil
     }
 
     static func insert(
@@ -79,34 +77,28 @@ extension Store {
         try connection.execute("""
             UPDATE models SET files_deleted_at = $2, canary_share = NULL, state = CASE state WHEN 'active' THEN state ELSE 'archived' END
             WHERE path = $1 AND files_deleted_at IS NULL
-            """, [.text(new.path.storable), .integer(time)])
+            """, new.path, time)
         try connection.execute("""
             INSERT INTO models (id, name, state, kind, base_id, path, digest, size_bytes, created_at, created_by, run_id, data, metrics)
             VALUES ($1, $2, 'candidate', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-            """, [
-                .text(id), .text(new.name.storable), .text(new.kind.rawValue), .text(new.base),
-                .text(new.path.storable), .text(new.digest), .integer(new.sizeBytes), .integer(time), .text(actor.storable),
-                .text(new.run), .text(new.data?.storable), .text(new.metrics?.storable),
-            ])
+            """, id, new.name, new.kind, new.base, new.path, new.digest, new.sizeBytes, time, actor, new.run, new.data, new.metrics)
     }
 
     /// The model with this path and these contents.
     static func model(with new: NewModel, on connection: any Connection) throws(StoreError) -> RegisteredModel? {
         let row = try connection.firstRow("""
             SELECT \(RegisteredModel.columns) FROM models WHERE path = $1 AND digest = $2 AND files_deleted_at IS NULL
-            """, [.text(new.path.storable), .text(new.digest)])
+            """, new.path, new.digest)
         return try row.map(RegisteredModel.init)
     }
 
     /// Candidates of runs that were not compared with the active model yet.
     package func candidatesToCompare() throws(StoreError) -> [RegisteredModel] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT \(RegisteredModel.columns) FROM models
-                WHERE state = 'candidate' AND run_id IS NOT NULL AND comparison_id IS NULL AND files_deleted_at IS NULL
-                AND EXISTS (SELECT 1 FROM models AS active WHERE active.state = 'active') ORDER BY created_at, id
-                """, []).map(RegisteredModel.init)
-        }
+        try database.read("""
+            SELECT \(RegisteredModel.columns) FROM models
+            WHERE state = 'candidate' AND run_id IS NOT NULL AND comparison_id IS NULL AND files_deleted_at IS NULL
+            AND EXISTS (SELECT 1 FROM models AS active WHERE active.state = 'active') ORDER BY created_at, id
+            """).map(RegisteredModel.init)
     }
 
     /// Makes a model the active one, which becomes the previous one.
@@ -123,7 +115,7 @@ extension Store {
             let hasPassed = try Self.hasPassed(model, on: connection)
             guard reason != nil || hasPassed else { throw .model(.gateNotPassed(model.verdict)) }
             try Self.activate(model, at: entry.time, by: request.actor, on: connection)
-            try AdminQueries.write(entry, id, model.name, because: reason, on: connection)
+            try entry.write(id, model.name, because: reason, on: connection)
             return (try Self.model(id, on: connection), true)
         }
     }
@@ -134,7 +126,7 @@ extension Store {
         return try connection.firstRow("""
             SELECT 1 FROM comparisons
             WHERE id = $1 AND passed = 1 AND active_id IN (SELECT id FROM models WHERE state = 'active')
-            """, [.text(model.comparison)]) != nil
+            """, model.comparison) != nil
     }
 
     /// Makes a model the active one in the transaction of the caller. At no moment are two models active.
@@ -144,14 +136,13 @@ extension Store {
         // A model whose file was replaced cannot be returned to. The one before it can.
         let becomesPrevious = try self.model(in: .active, on: connection).map { $0.filesDeletedAt == nil } ?? false
         if becomesPrevious {
-            try connection.execute("UPDATE models SET state = 'archived' WHERE state = 'previous'", [])
+            try connection.execute("UPDATE models SET state = 'archived' WHERE state = 'previous'")
         }
         let replaced = becomesPrevious ? RegisteredModel.State.previous : .archived
-        try connection.execute(
-            "UPDATE models SET state = $2 WHERE state = 'active' AND id <> $1", [.text(model.id), .text(replaced.rawValue)])
+        try connection.execute("UPDATE models SET state = $2 WHERE state = 'active' AND id <> $1", model.id, replaced)
         try connection.execute(
             "UPDATE models SET state = 'active', promoted_at = $2, promoted_by = $3, canary_share = NULL WHERE id = $1",
-            [.text(model.id), .integer(time), .text(actor.storable)])
+            model.id, time, actor)
     }
 
     /// Makes the previous model the active one again. The model that was active is archived; there is no previous one then.
@@ -159,15 +150,15 @@ extension Store {
     package func rollBack(by request: AdminRequest) throws(StoreError) -> RegisteredModel {
         try changeRegistry(.rollBackModel, request) { connection, entry throws(StoreError) in
             // A transaction that runs again after a lost connection has done it.
-            if try AdminQueries.isWritten(entry, on: connection), let active = try Self.model(in: .active, on: connection) {
+            if try entry.isWritten(on: connection), let active = try Self.model(in: .active, on: connection) {
                 return (active, false)
             }
             guard let model = try Self.model(in: .previous, on: connection) else { throw .model(.noPreviousModel) }
-            try connection.execute("UPDATE models SET state = 'archived', canary_share = NULL WHERE state = 'active'", [])
+            try connection.execute("UPDATE models SET state = 'archived', canary_share = NULL WHERE state = 'active'")
             try connection.execute(
                 "UPDATE models SET state = 'active', promoted_at = $2, promoted_by = $3, canary_share = NULL WHERE id = $1",
-                [.text(model.id), .integer(entry.time), .text(request.actor.storable)])
-            try AdminQueries.write(entry, model.id, model.name, on: connection)
+                model.id, entry.time, request.actor)
+            try entry.write(model.id, model.name, on: connection)
             return (try Self.model(model.id, on: connection), true)
         }
     }
@@ -179,14 +170,12 @@ extension Store {
         _ action: AdminQueries.Action, _ request: AdminRequest,
         _ body: (any Connection, AdminQueries.NewAuditEntry) throws(StoreError) -> (Result, hasChanged: Bool)
     ) throws(StoreError) -> Result {
-        let entry = admin.entry(action, request)
-        let dialect = database.dialect
-        return try database.transaction(.write) { connection throws(StoreError) in
-            if dialect == .postgresql { try connection.execute("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE", []) }
+        try admin.change(action, by: request) { connection, entry throws(StoreError) in
+            try connection.lockTable("models")
             let (result, hasChanged) = try body(connection, entry)
             if hasChanged {
                 try Self.set(Self.changeSetting, to: entry.id.description, on: connection)
-                try Self.notifyServers(on: connection, dialect)
+                try Self.notifyServers(on: connection)
             }
             return result
         }

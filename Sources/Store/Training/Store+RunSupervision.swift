@@ -5,13 +5,11 @@ extension Store {
     /// The runs that wait or are in progress and that no living server other than this one supervises, the oldest first. Those of other
     /// machines are among them: the caller knows whether their files are here.
     package func unsupervisedRuns(by server: ServerID) throws(StoreError) -> [TrainingRunRecord] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT \(TrainingRunRecord.columns) FROM training_runs
-                WHERE state IN ('queued', 'running', 'stopping') AND (server_id IS NULL OR server_id = $1 OR NOT \(hasLivingServer))
-                ORDER BY created_at, id
-                """, [.text(server)]).map(TrainingRunRecord.init)
-        }
+        try database.read("""
+            SELECT \(TrainingRunRecord.columns) FROM training_runs
+            WHERE state IN ('queued', 'running', 'stopping') AND (server_id IS NULL OR server_id = $1 OR NOT \(hasLivingServer))
+            ORDER BY created_at, id
+            """, server).map(TrainingRunRecord.init)
     }
 
     private var hasLivingServer: String {
@@ -29,7 +27,7 @@ extension Store {
                 UPDATE training_runs SET server_id = $2, machine = $3
                 WHERE id = $1 AND state IN ('queued', 'running', 'stopping')
                 AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer)) RETURNING \(TrainingRunRecord.columns)
-                """, [.text(run), .text(server), .text(machine.storable)])
+                """, run, server, machine)
             return try row.map(TrainingRunRecord.init)
         }
     }
@@ -38,31 +36,29 @@ extension Store {
     ///
     /// - Returns: nil if another run is in progress, or if this one waits no longer.
     package func begin(_ run: TrainingRunID, by server: ServerID, on machine: String) throws(StoreError) -> TrainingRunRecord? {
-        let now = options.now(), dialect = database.dialect
+        let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
             // If two servers of a machine begin two runs at once, the second one sees the first run.
-            if dialect == .postgresql { try connection.execute("LOCK TABLE training_runs IN SHARE ROW EXCLUSIVE MODE", []) }
+            try connection.lockTable("training_runs")
             let row = try connection.firstRow("""
                 UPDATE training_runs SET state = 'running', server_id = $2, machine = $3, started_at = COALESCE(started_at, $4)
                 WHERE id = $1 AND state = 'queued' AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer))
                 AND NOT EXISTS (SELECT 1 FROM training_runs AS others
                     WHERE others.machine = $3 AND others.state IN ('running', 'stopping'))
                 RETURNING \(TrainingRunRecord.columns)
-                """, [.text(run), .text(server), .text(machine.storable), .integer(now)])
+                """, run, server, machine, now)
             return try row.map(TrainingRunRecord.init)
         }
     }
 
     /// Stores what a run is trained on, before it starts.
     package func setData(_ data: TrainingRunRecord.DataSet, of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
-        try set("chats = $3, held_out = $4, preferences = $5, tokens = COALESCE($6, tokens), digest = $7", of: run, by: server, [
-            .integer(data.chats), .integer(data.heldOut), .integer(data.preferences), .integer(data.tokens),
-            .text(data.digest),
-        ])
+        try set("chats = $3, held_out = $4, preferences = $5, tokens = COALESCE($6, tokens), digest = $7", of: run, by: server,
+                data.chats, data.heldOut, data.preferences, data.tokens, data.digest)
     }
 
     package func setTokens(_ tokens: Int, of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
-        try set("tokens = $3", of: run, by: server, [.integer(tokens)])
+        try set("tokens = $3", of: run, by: server, tokens)
     }
 
     /// Counts an attempt to start a run, before its process exists.
@@ -71,18 +67,18 @@ extension Store {
     package func countAttempt(of run: TrainingRunID, by server: ServerID, logBytes: Int, outputBytes: Int) throws(StoreError) -> Bool {
         try set("""
             attempts = attempts + 1, log_bytes = $3, output_bytes = $4, process_id = NULL, process_ticks = NULL, stop_sent_at = NULL
-            """, of: run, by: server, [.integer(logBytes), .integer(outputBytes)])
+            """, of: run, by: server, logBytes, outputBytes)
     }
 
     package func setProcess(
         _ process: TrainingRunRecord.ProcessID, of run: TrainingRunID, by server: ServerID
     ) throws(StoreError) -> Bool {
-        try set("process_id = $3, process_ticks = $4", of: run, by: server, [.integer(process.id), .integer(process.ticks)])
+        try set("process_id = $3, process_ticks = $4", of: run, by: server, process.id, process.ticks)
     }
 
     /// Notes that the process of a run was asked to stop: a second request would end it without a checkpoint.
     package func setStopSent(of run: TrainingRunID, by server: ServerID) throws(StoreError) -> Bool {
-        try set("stop_sent_at = $3", of: run, by: server, [.integer(options.now())])
+        try set("stop_sent_at = $3", of: run, by: server, options.now())
     }
 
     /// - Parameter hasProgressed: Whether it has saved a checkpoint since it was started, so that another attempt continues from there.
@@ -92,12 +88,12 @@ extension Store {
     ) throws(StoreError) -> Bool {
         try database.transaction(.transient) { connection throws(StoreError) in
             let reset = hasProgressed ? ", attempts = 1" : ""
-            let row = try connection.firstRow("""
+            let rows = try connection.execute("""
                 UPDATE training_runs SET step = $3, steps = $4, seconds_left = $5, tokens_per_s = $6, loss = $7, val_loss = $8,
                     best_val_loss = $9\(reset)
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
-                """, [.text(run), .text(server)] + Self.values(of: progress))
-            guard row != nil else { return false }
+                """, values: [run.sql, server.sql] + progress.values)
+            if rows.isEmpty { return false }
             if let output { try Self.set(output, of: run, on: connection) }
             return true
         }
@@ -113,45 +109,40 @@ extension Store {
         precondition(state.hasEnded, "a run ends as stopped, finished or failed, not as \(state.rawValue)")
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
-            let row = try connection.firstRow("""
+            let rows = try connection.execute("""
                 UPDATE training_runs SET state = $10, message = $11, finished_at = $12, process_id = NULL, process_ticks = NULL,
                     step = $3, steps = $4, seconds_left = $5, tokens_per_s = $6, loss = $7, val_loss = $8,
                     best_val_loss = $9, model_id = $13
                 WHERE id = $1 AND server_id = $2 AND state IN ('running', 'stopping') RETURNING id
-                """, [.text(run), .text(server)] + Self.values(of: progress) + [
-                    .text(state.rawValue), .text(message?.storable), .integer(now), .text(model),
-                ])
-            guard row != nil else { return false }
+                """, values: [run.sql, server.sql] + progress.values + [state.sql, message.sql, now.sql, model.sql])
+            if rows.isEmpty { return false }
             try Self.set(output, of: run, on: connection)
-            try Self.notifyServers(on: connection, database.dialect)
+            try Self.notifyServers(on: connection)
             return true
         }
-    }
-
-    private static func values(of progress: TrainingRunRecord.Progress) -> [SQLValue] {
-        [
-            .integer(progress.step), .integer(progress.steps), .real(progress.secondsLeft), .real(progress.tokensPerSecond),
-            .real(progress.loss), .real(progress.validationLoss), .real(progress.bestValidationLoss),
-        ]
     }
 
     private static func set(_ output: TrainingRunOutput, of run: TrainingRunID, on connection: any Connection) throws(StoreError) {
         try connection.execute("""
             INSERT INTO training_run_output (run_id, curve, samples, log) VALUES ($1, $2, $3, $4)
             ON CONFLICT (run_id) DO UPDATE SET curve = excluded.curve, samples = excluded.samples, log = excluded.log
-            """, [.text(run), .text(output.curve), .text(output.samples.storable), .text(output.log.storable)])
+            """, run, output.curve, output.samples, output.log)
     }
 
     /// - Parameter assignments: With parameters from $3 on.
     /// - Returns: false if the run has ended, or if another server supervises it.
     private func set(
-        _ assignments: String, of run: TrainingRunID, by server: ServerID, _ values: [SQLValue]
+        _ assignments: String, of run: TrainingRunID, by server: ServerID, _ values: any ColumnValue...
     ) throws(StoreError) -> Bool {
-        try database.transaction(.write) { connection throws(StoreError) in
-            try connection.firstRow("""
-                UPDATE training_runs SET \(assignments)
-                WHERE id = $1 AND server_id = $2 AND state IN ('queued', 'running', 'stopping') RETURNING id
-                """, [.text(run), .text(server)] + values) != nil
-        }
+        try !database.write("""
+            UPDATE training_runs SET \(assignments)
+            WHERE id = $1 AND server_id = $2 AND state IN ('queued', 'running', 'stopping') RETURNING id
+            """, values: [run.sql, server.sql] + values.map(\.sql)).isEmpty
+    }
+}
+
+extension TrainingRunRecord.Progress {
+    fileprivate var values: [SQLValue] {
+        [step.sql, steps.sql, secondsLeft.sql, tokensPerSecond.sql, loss.sql, validationLoss.sql, bestValidationLoss.sql]
     }
 }

@@ -42,9 +42,8 @@ extension Store {
             let known = try Self.model(with: new, on: connection)
             let active = try Self.model(in: .active, on: connection)
             var isOther = known == nil
-            if let last = try connection.firstRow(
-                "SELECT path, digest FROM command_line_models WHERE server = $1", [.text(server.storable)]) {
-                isOther = last.values != [.text(new.path.storable), .text(new.digest)]
+            if let last = try connection.firstRow("SELECT path, digest FROM command_line_models WHERE server = $1", server) {
+                isOther = try (last["path"], last["digest"]) != (new.path.storable, new.digest)
             }
             // What the file of the active model contained is gone, finished or not.
             let isGone = active.map { $0.path == new.path.storable && $0.digest != new.digest } ?? true
@@ -57,7 +56,7 @@ extension Store {
             if isTaken {
                 try Self.activate(model, at: entry.time, by: request.actor, on: connection)
                 // The first model of a database replaces nothing.
-                if active != nil { try AdminQueries.write(entry, model.id, model.name, on: connection) }
+                if active != nil { try entry.write(model.id, model.name, on: connection) }
             }
             try Self.remember(new, of: server, at: entry.time, on: connection)
             let result = CommandLineModel(model: try Self.model(model.id, on: connection), isTaken: isTaken, replaced: active)
@@ -70,9 +69,8 @@ extension Store {
         try connection.execute("""
             INSERT INTO command_line_models (server, path, digest, seen_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (server) DO UPDATE SET path = excluded.path, digest = excluded.digest, seen_at = excluded.seen_at
-            """, [.text(server.storable), .text(new.path.storable), .text(new.digest), .integer(now)])
-        try connection.execute(
-            "DELETE FROM command_line_models WHERE seen_at < $1", [.integer(now.advanced(by: .seconds(-365 * 86_400)))])
+            """, server, new.path, new.digest, now)
+        try connection.execute("DELETE FROM command_line_models WHERE seen_at < $1", now.advanced(by: .seconds(-365 * 86_400)))
     }
 
     /// Lets a model answer a share of the conversations. There is one canary at a time.
@@ -82,19 +80,18 @@ extension Store {
             let model = try Self.model(id, on: connection)
             if model.state == .active { throw .model(.inUse(.active)) }
             if model.filesDeletedAt != nil { throw .model(.filesDeleted) }
-            try connection.execute("UPDATE models SET canary_share = NULL WHERE canary_share IS NOT NULL AND id <> $1", [.text(id)])
-            try connection.execute("UPDATE models SET canary_share = $2 WHERE id = $1", [.text(id), .real(share)])
-            try AdminQueries.write(entry, id, model.name, on: connection)
+            try connection.execute("UPDATE models SET canary_share = NULL WHERE canary_share IS NOT NULL AND id <> $1", id)
+            try connection.execute("UPDATE models SET canary_share = $2 WHERE id = $1", id, share)
+            try entry.write(id, model.name, on: connection)
             return (try Self.model(id, on: connection), true)
         }
     }
 
     package func endCanary(by request: AdminRequest) throws(StoreError) {
         try changeRegistry(.endCanary, request) { connection, entry throws(StoreError) in
-            let row = try connection.firstRow(
-                "UPDATE models SET canary_share = NULL WHERE canary_share IS NOT NULL RETURNING id, name", [])
+            let row = try connection.firstRow("UPDATE models SET canary_share = NULL WHERE canary_share IS NOT NULL RETURNING id, name")
             guard let row else { return ((), false) }
-            try AdminQueries.write(entry, try row.id("id") as ModelID, try row.text("name"), on: connection)
+            try entry.write(try row["id"] as ModelID, try row["name"], on: connection)
             return ((), true)
         }
     }
@@ -114,17 +111,14 @@ extension Store {
     /// - Parameter key: Only keys after this one.
     package func keyModels(after key: APIKeyID? = nil, limit: Int = 50) throws(StoreError) -> AdminQueries.Page<KeyModel> {
         try database.transaction(.read) { connection throws(StoreError) in
-            let last = try key.map { key throws(StoreError) in
-                try connection.firstRow("SELECT created_at FROM api_keys WHERE id = $1", [.text(key)])
-            }
-            let time = try last?.map { row throws(StoreError) in try row.timestamp(0) }
+            let time: Timestamp? = try connection.value("SELECT created_at FROM api_keys WHERE id = $1", key)
             let condition = time == nil ? "" : "AND (api_keys.created_at, api_keys.id) < ($2, $3)"
-            let cursor: [SQLValue] = if let time, let key { [.integer(time), .text(key)] } else { [] }
+            let cursor = time == nil ? [] : [time.sql, key.sql]
             let items = try connection.execute("""
                 SELECT \(KeyModel.columns) FROM api_keys JOIN users ON users.id = owner_id
                 WHERE revoked_at IS NULL \(condition) ORDER BY api_keys.created_at DESC, api_keys.id DESC LIMIT $1
-                """, [.integer(limit)] + cursor).map(KeyModel.init)
-            let total = try connection.firstRow("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL", [])?.integer(0) ?? 0
+                """, values: [limit.sql] + cursor).map(KeyModel.init)
+            let total: Int = try connection.value("SELECT count(*) FROM api_keys WHERE revoked_at IS NULL") ?? 0
             return AdminQueries.Page(items: items, total: total)
         }
     }
@@ -134,14 +128,11 @@ extension Store {
         try changeRegistry(.setKeyModel, request) { connection, entry throws(StoreError) in
             let target = try model.map { model throws(StoreError) in try Self.model(model, on: connection) }
             if target?.filesDeletedAt != nil { throw .model(.filesDeleted) }
-            let row = try connection.firstRow(
-                "UPDATE api_keys SET model_id = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING name",
-                [.text(key), .text(model)])
-            guard let row else { throw .notFound(.key) }
-            try AdminQueries.write(entry, key, "\(try row.text(0)): \(target?.name ?? "no model")", on: connection)
-            let changed = try connection.firstRow(
-                "SELECT \(KeyModel.columns) FROM api_keys JOIN users ON users.id = owner_id WHERE api_keys.id = $1", [.text(key)])
-            guard let changed else { throw .notFound(.key) }
+            let row = try connection.find(
+                .key, "UPDATE api_keys SET model_id = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING name", key, model)
+            try entry.write(key, "\(try row["name"] as String): \(target?.name ?? "no model")", on: connection)
+            let changed = try connection.find(
+                .key, "SELECT \(KeyModel.columns) FROM api_keys JOIN users ON users.id = owner_id WHERE api_keys.id = $1", key)
             return (try KeyModel(changed), true)
         }
     }
@@ -152,7 +143,6 @@ extension KeyModel {
 
     fileprivate init(_ row: Row) throws(StoreError) {
         try self.init(
-            id: row.id("id"), name: row.text("name"), username: row.text("username"), model: row.optionalID("model_id"),
-            lastUsedAt: row.optionalTimestamp("last_used_at"))
+            id: row["id"], name: row["name"], username: row["username"], model: row["model_id"], lastUsedAt: row["last_used_at"])
     }
 }

@@ -1,11 +1,7 @@
 /// Consent: whether the chats of an account may be used for training.
 extension Store {
     package func isExcludedFromTraining(_ user: UserID) throws(StoreError) -> Bool {
-        try database.transaction(.read) { connection throws(StoreError) in
-            let row = try connection.firstRow("SELECT training_excluded_at FROM users WHERE id = $1", [.text(user)])
-            guard let row else { throw .notFound(.user) }
-            return !row.isNull(0)
-        }
+        try !database.find(.user, "SELECT training_excluded_at FROM users WHERE id = $1", user).isNull("training_excluded_at")
     }
 
     /// Leaves all chats of an account out of training, or lets them be used again.
@@ -14,9 +10,8 @@ extension Store {
         let isFound = try database.transaction(.write) { connection throws(StoreError) in
             let row = isExcluded
                 ? try connection.firstRow(
-                    "UPDATE users SET training_excluded_at = COALESCE(training_excluded_at, $2) WHERE id = $1 RETURNING id",
-                    [.text(user), .integer(now)])
-                : try connection.firstRow("UPDATE users SET training_excluded_at = NULL WHERE id = $1 RETURNING id", [.text(user)])
+                    "UPDATE users SET training_excluded_at = COALESCE(training_excluded_at, $2) WHERE id = $1 RETURNING id", user, now)
+                : try connection.firstRow("UPDATE users SET training_excluded_at = NULL WHERE id = $1 RETURNING id", user)
             return row != nil
         }
         guard isFound else { throw .notFound(.user) }
@@ -69,12 +64,12 @@ extension Store {
                     SELECT 1 FROM training_chats AS c WHERE c.id = conversations.id AND c.state = 'excluded') AND NOT EXISTS (
                     SELECT 1 FROM messages WHERE conversation_id = conversations.id AND training_notice IS NULL)
                 ORDER BY conversations.id LIMIT $2
-                """, [.text(last?.description ?? ""), .integer(limit)])
+                """, last?.description ?? "", limit)
             let found = try rows.map { row throws(StoreError) in
                 let conversation = try StoredConversation(row)
                 let (messages, preferences) = try Self.trainingMessages(of: conversation.id, on: connection)
                 return try TrainingConversation(
-                    conversation: conversation, owner: row.id("owner_id"), settings: try Self.settings(of: conversation.id, on: connection),
+                    conversation: conversation, owner: row["owner_id"], settings: try Self.settings(of: conversation.id, on: connection),
                     messages: messages, preferences: preferences)
             }
             return (found, found.count == limit ? found.last?.conversation.id : nil)
@@ -104,7 +99,7 @@ extension Store {
             LEFT JOIN corrections ON corrections.message_id = messages.id
             LEFT JOIN owner_corrections ON owner_corrections.message_id = messages.id
             WHERE messages.conversation_id = $1
-            """, [.text(conversation)])
+            """, conversation)
         var messages: [MessageID: TrainingMessage] = [:]
         for row in rows {
             let message = try Message(row)
@@ -112,8 +107,8 @@ extension Store {
             let alternatives = tree.alternatives(of: message.id)
             let details = MessageDetails(
                 alternatives: alternatives.count > 1 ? alternatives : [], rating: try Rating(row),
-                correction: try row.optionalText("correction"), ownerCorrection: try row.optionalText("owner_correction"),
-                model: try row.optionalText("model"), sources: try row.optionalText("sources"))
+                correction: try row["correction"], ownerCorrection: try row["owner_correction"], model: try row["model"],
+                sources: try row["sources"])
             messages[message.id] = TrainingMessage(
                 message: message, previous: node.previous, isActive: node.position != nil, details: details)
         }
@@ -121,18 +116,18 @@ extension Store {
         let chosen = try connection.execute("""
             SELECT question_id, chosen_id, user_id, chosen_at FROM preferences
             WHERE question_id IN (SELECT id FROM messages WHERE conversation_id = $1)
-            """, [.text(conversation)])
+            """, conversation)
         var preferences: [MessageID: AnswerPreference] = [:]
         for row in chosen {
-            let question: MessageID = try row.id("question_id"), answer: MessageID = try row.id("chosen_id")
-            let time = try row.timestamp("chosen_at")
+            let question: MessageID = try row["question_id"], answer: MessageID = try row["chosen_id"]
+            let time: Timestamp = try row["chosen_at"]
             let rejected = tree.alternatives(of: answer).filter { other in
                 guard other != answer, let message = messages[other]?.message else { return false }
                 return message.role == .assistant && message.createdAt <= time
             }
             if rejected.isEmpty { continue }
             preferences[question] = AnswerPreference(
-                question: question, chosen: answer, rejected: rejected, user: try row.id("user_id"), chosenAt: time)
+                question: question, chosen: answer, rejected: rejected, user: try row["user_id"], chosenAt: time)
         }
         return (order.compactMap { messages[$0] }, order.compactMap { preferences[$0] })
     }

@@ -9,8 +9,8 @@ extension Store {
         var tags: [TrainingChatID: [String]] = [:]
         try forEachPart(of: chats) { parameters, values throws(StoreError) in
             for row in try connection.execute(
-                "SELECT chat_id, tag FROM training_chat_tags WHERE chat_id IN (\(parameters)) ORDER BY chat_id, tag", values) {
-                tags[try row.id("chat_id"), default: []].append(try row.text("tag"))
+                "SELECT chat_id, tag FROM training_chat_tags WHERE chat_id IN (\(parameters)) ORDER BY chat_id, tag", values: values) {
+                tags[try row["chat_id"], default: []].append(try row["tag"])
             }
         }
         return tags
@@ -23,8 +23,8 @@ extension Store {
         var start = 0
         while start < chats.count {
             let part = chats[start..<min(chats.count, start + partSize)]
-            let padding = [SQLValue](repeating: .text(""), count: partSize - part.count)
-            try body(partParameters, part.map { .text($0) } + padding)
+            let padding = [SQLValue](repeating: "".sql, count: partSize - part.count)
+            try body(partParameters, part.map(\.sql) + padding)
             start += partSize
         }
     }
@@ -44,7 +44,7 @@ extension Store {
 
     static func trainingChat(_ id: TrainingChatID, on connection: any Connection) throws(StoreError) -> TrainingChat {
         let sql = "SELECT \(TrainingChat.columns) FROM training_chats AS c WHERE c.id = $1 AND c.usable = 1"
-        guard let row = try connection.firstRow(sql, [.text(id)]) else { throw .notFound(.chat) }
+        guard let row = try connection.firstRow(sql, id) else { throw .notFound(.chat) }
         return try TrainingChat(row, tags: tags(of: [id], on: connection)[id] ?? [])
     }
 
@@ -52,23 +52,20 @@ extension Store {
     static func content(
         of chat: TrainingChatID, on connection: any Connection
     ) throws(StoreError) -> (ConversationSettings, [TrainingMessage], [AnswerPreference]) {
-        let row = try connection.firstRow("SELECT conversation_id, system_prompt FROM training_chats WHERE id = $1", [.text(chat)])
-        guard let row else { throw .notFound(.chat) }
-        if let conversation: ConversationID = try row.optionalID("conversation_id") {
+        let row = try connection.find(.chat, "SELECT conversation_id, system_prompt FROM training_chats WHERE id = $1", chat)
+        if let conversation: ConversationID = try row["conversation_id"] {
             let (messages, preferences) = try trainingMessages(of: conversation, on: connection)
             return (try settings(of: conversation, on: connection), messages, preferences)
         }
         let (messages, preferences) = try copiedMessages(of: chat, on: connection)
-        return (ConversationSettings(systemPrompt: try row.optionalText("system_prompt")), messages, preferences)
+        return (ConversationSettings(systemPrompt: try row["system_prompt"]), messages, preferences)
     }
 
     /// All tags with the number of chats that have them.
     package func trainingTags() throws(StoreError) -> [(tag: String, chats: Int)] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT tag, count(*) AS chats FROM training_chat_tags JOIN training_chats ON id = chat_id WHERE usable = 1
-                GROUP BY tag ORDER BY tag
-                """, []).map { row throws(StoreError) in (try row.text("tag"), try row.integer("chats")) }
-        }
+        try database.read("""
+            SELECT tag, count(*) AS chats FROM training_chat_tags JOIN training_chats ON id = chat_id WHERE usable = 1
+            GROUP BY tag ORDER BY tag
+            """).map { row throws(StoreError) in (try row["tag"], try row["chats"]) }
     }
 }

@@ -14,20 +14,20 @@ extension Store {
         try connection.execute("""
             INSERT INTO training_chat_sketches (chat_id, sketch) VALUES ($1, $2)
             ON CONFLICT (chat_id) DO UPDATE SET sketch = excluded.sketch
-            """, [.text(chat), .text(sketch.text)])
-        try connection.execute("DELETE FROM training_chat_bands WHERE chat_id = $1", [.text(chat)])
+            """, chat, sketch.text)
+        try connection.execute("DELETE FROM training_chat_bands WHERE chat_id = $1", chat)
         if !sketch.bands.isEmpty {
             let rows = sketch.bands.indices.map { "($\($0 + 2), $1)" }.joined(separator: ", ")
             try connection.execute(
                 "INSERT INTO training_chat_bands (hash, chat_id) VALUES \(rows) ON CONFLICT DO NOTHING",
-                [.text(chat)] + sketch.bands.map { .integer($0) })
+                values: [chat.sql] + sketch.bands.map { .integer($0) })
         }
         let groups = try similarGroups(to: chat, sketch, on: connection)
         let group: String
         if let first = groups.first { group = first } else { group = try ownGroup(of: chat, on: connection) }
-        try connection.execute("UPDATE training_chats SET group_id = $2 WHERE id = $1", [.text(chat), .text(group)])
+        try connection.execute("UPDATE training_chats SET group_id = $2 WHERE id = $1", chat, group)
         for other in groups.dropFirst() {
-            try connection.execute("UPDATE training_chats SET group_id = $2 WHERE group_id = $1", [.text(other), .text(group)])
+            try connection.execute("UPDATE training_chats SET group_id = $2 WHERE group_id = $1", other, group)
         }
         try split(group, of: groups.count > 1 ? nil : chat, on: connection)
     }
@@ -44,13 +44,13 @@ extension Store {
         let rows = try connection.execute("""
             SELECT group_id, sketch FROM training_chat_sketches JOIN training_chats ON id = chat_id
             WHERE chat_id IN (\(bands.joined(separator: " UNION ALL ")))
-            """, [.text(chat)] + sketch.bands.map { .integer($0) })
+            """, values: [chat.sql] + sketch.bands.map { .integer($0) })
         var best: [String: Double] = [:]
         for row in rows {
-            guard let other = TextSketch(try row.text("sketch")) else { throw row.unexpected("sketch", "a sketch") }
+            guard let other = TextSketch(try row["sketch"]) else { throw row.unexpected("sketch", "a sketch") }
             let similarity = sketch.similarity(to: other)
             if similarity < TextSketch.threshold { continue }
-            let group = try row.text("group_id")
+            let group: String = try row["group_id"]
             best[group] = max(best[group] ?? 0, similarity)
         }
         return best.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
@@ -59,7 +59,7 @@ extension Store {
     /// The group of a chat without near-duplicates: its id, unless it has left others in the group of that name.
     private func ownGroup(of chat: TrainingChatID, on connection: any Connection) throws(StoreError) -> String {
         let others = "SELECT 1 FROM training_chats WHERE group_id = $1 AND id <> $2 LIMIT 1"
-        let isTaken = try connection.firstRow(others, [.text(chat), .text(chat)]) != nil
+        let isTaken = try connection.firstRow(others, chat, chat) != nil
         return isTaken ? TrainingChatID().description : chat.description
     }
 
@@ -67,15 +67,12 @@ extension Store {
     ///
     /// - Parameter chat: Only this one; nil for all.
     private func split(_ group: String, of chat: TrainingChatID?, on connection: any Connection) throws(StoreError) {
-        let fixed = try connection.firstRow(
-            "SELECT held_out FROM training_chats WHERE group_id = $1 AND is_split = 1 ORDER BY held_out DESC LIMIT 1", [.text(group)])
-        let isHeldOut: Bool
-        if let fixed { isHeldOut = try fixed.integer(0) == 1 } else {
-            isHeldOut = Self.isHeldOut(group, key: try Self.trainingKey(on: connection))
-        }
+        let fixed: Bool? = try connection.value(
+            "SELECT held_out FROM training_chats WHERE group_id = $1 AND is_split = 1 ORDER BY held_out DESC LIMIT 1", group)
+        let isHeldOut = if let fixed { fixed } else { Self.isHeldOut(group, key: try Self.trainingKey(on: connection)) }
         try connection.execute(
             "UPDATE training_chats SET held_out = $2 WHERE group_id = $1 AND is_split = 0" + (chat == nil ? "" : " AND id = $3"),
-            [.text(group), .integer(isHeldOut ? 1 : 0)] + (chat.map { [.text($0)] } ?? []))
+            values: [group.sql, isHeldOut.sql] + (chat.map { [$0.sql] } ?? []))
     }
 
     /// A tenth of all groups.

@@ -10,24 +10,24 @@ extension Store {
     /// changed.
     func refreshCopied(_ text: String, _ people: PersonHash, at now: Timestamp, on connection: any Connection) throws(StoreError) {
         guard let id = TrainingChatID(text) else { return }
-        if let known = try connection.firstRow("SELECT conversation_id FROM training_chats WHERE id = $1", [.text(id)]) {
+        if let known = try connection.firstRow("SELECT conversation_id FROM training_chats WHERE id = $1", id) {
             // The conversation was deleted, and its row with it, or will be.
-            if !known.isNull("conversation_id") { return }
+            if try !known.isNull("conversation_id") { return }
             try connection.execute("""
                 UPDATE training_chats SET usable = CASE WHEN turns > 0 AND NOT EXISTS (
                     SELECT 1 FROM users WHERE id = user_id AND training_excluded_at IS NOT NULL) THEN 1 ELSE 0 END
                 WHERE id = $1
-                """, [.text(id)])
+                """, id)
             return
         }
         let row = try connection.firstRow("""
             SELECT collected_chats.created_at, history, question, answer, user_id, users.training_excluded_at
             FROM collected_chats LEFT JOIN users ON users.id = user_id WHERE collected_chats.id = $1 AND conversation_id IS NULL
-            """, [.text(id)])
+            """, id)
         guard let row else { return }
         let chat = try CollectedChat(
-            at: row.timestamp("created_at"), history: row.text("history"), question: row.text("question"), answer: row.text("answer"))
-        try collect(chat, as: id, of: try row.optionalID("user_id"), isLeftOut: !row.isNull("training_excluded_at"), people, on: connection)
+            at: row["created_at"], history: row["history"], question: row["question"], answer: row["answer"])
+        try collect(chat, as: id, of: try row["user_id"], isLeftOut: try !row.isNull("training_excluded_at"), people, on: connection)
     }
 
     /// Adds an exchange to the chat that it continues, or makes a chat of it.
@@ -66,18 +66,16 @@ extension Store {
     static func insertEmpty(_ chat: TrainingChatRow, on connection: any Connection) throws(StoreError) {
         try connection.execute("""
             INSERT INTO training_chats (id, source, title, created_at, updated_at, group_id, digest) VALUES ($1, $2, $3, $4, $5, $1, '')
-            """, [
-                .text(chat.id), .text(chat.source.rawValue), .text(chat.title), .integer(chat.createdAt), .integer(chat.updatedAt),
-            ])
+            """, chat.id, chat.source, chat.title, chat.createdAt, chat.updatedAt)
     }
 
     /// The latest chat that ends with these messages.
     private func continued(
         by history: [CopiedMessage], of person: String?, on connection: any Connection
     ) throws(StoreError) -> TrainingChatID? {
-        try connection.firstRow("""
+        try connection.value("""
             SELECT id FROM training_chats WHERE tail = $1 AND coalesce(person, '') = $2 ORDER BY updated_at DESC, id DESC LIMIT 1
-            """, [.text(Self.tail(of: history)), .text(person ?? "")]).map { row throws(StoreError) in try row.id(0) }
+            """, Self.tail(of: history), person ?? "")
     }
 
     private static func tail(of messages: [CopiedMessage]) -> String {
@@ -144,11 +142,8 @@ extension Store {
                 INSERT INTO training_messages
                     (id, chat_id, position, previous_id, ordinal, role, content, rating, is_chosen, is_context, created_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-                """, [
-                    .text(id), .text(chat), message.isActive ? .integer(position) : .null, .text(before),
-                    .integer(stored.count + i), .text(message.role.rawValue), .text(message.content), .text(message.rating?.rawValue),
-                    .integer(message.isChosen ? 1 : 0), .integer(message.isContext ? 1 : 0), .integer(time),
-                ])
+                """, id, chat, message.isActive ? position : nil, before, stored.count + i, message.role, message.content,
+                    message.rating, message.isChosen, message.isContext, time)
             if message.isActive {
                 previous = id
                 branch = nil
@@ -167,28 +162,27 @@ extension Store {
             SELECT id, role, m.content, created_at, position, previous_id, ordinal, rating, is_chosen, is_context,
                 c.content AS correction
             FROM training_messages AS m LEFT JOIN owner_corrections AS c ON c.message_id = m.id WHERE m.chat_id = $1 ORDER BY ordinal
-            """, [.text(chat)])
+            """, chat)
         let tree = MessageTree(try rows.map { row throws(StoreError) in
             MessageTree.Node(
-                id: try row.id("id"), position: try row.optionalInteger("position"), previous: try row.optionalID("previous_id"), next: nil,
-                createdAt: try row.timestamp("created_at"), ordinal: try row.integer("ordinal"))
+                id: try row["id"], position: try row["position"], previous: try row["previous_id"], next: nil,
+                createdAt: try row["created_at"], ordinal: try row["ordinal"])
         })
         var messages: [MessageID: TrainingMessage] = [:]
         var preferences: [AnswerPreference] = []
         for row in rows {
-            guard let role = Message.Role(rawValue: try row.text("role")) else { throw row.unexpected("role", "a role") }
-            let id: MessageID = try row.id("id"), time = try row.timestamp("created_at"), alternatives = tree.alternatives(of: id)
+            let id: MessageID = try row["id"], time: Timestamp = try row["created_at"], alternatives = tree.alternatives(of: id)
             let previous = tree.nodes[id]?.previous
-            let rating = try row.optionalText("rating").flatMap { Rating.Value(rawValue: $0) }.map { Rating($0) }
+            let rating: Rating.Value? = try row["rating"]
             messages[id] = try TrainingMessage(
-                message: Message(id: id, role: role, content: row.text("content"), createdAt: time, figures: nil),
+                message: Message(id: id, role: row["role"], content: row["content"], createdAt: time, figures: nil),
                 previous: previous, isActive: !row.isNull("position"),
                 details: MessageDetails(
-                    alternatives: alternatives.count > 1 ? alternatives : [], rating: rating,
-                    ownerCorrection: row.optionalText("correction")),
-                isContext: row.integer("is_context") == 1)
+                    alternatives: alternatives.count > 1 ? alternatives : [], rating: rating.map { Rating($0) },
+                    ownerCorrection: row["correction"]),
+                isContext: row["is_context"])
             let rejected = alternatives.filter { $0 != id }
-            if try row.integer("is_chosen") == 1, let previous, !rejected.isEmpty {
+            if try row["is_chosen"], let previous, !rejected.isEmpty {
                 preferences.append(AnswerPreference(question: previous, chosen: id, rejected: rejected, user: nil, chosenAt: time))
             }
         }

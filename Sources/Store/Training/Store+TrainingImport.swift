@@ -46,13 +46,12 @@ extension Store {
             let batch = chats[start..<min(chats.count, start + Self.importBatch)].map { (id: TrainingChatID(), chat: $0) }
             start += batch.count
             added += try database.transaction(.write) { connection throws(StoreError) in
-                if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)", []) }
+                if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)") }
                 // The line of the first batch stays.
-                try AdminQueries.write(
-                    entry, importID, "\(chats.count) \(chats.count == 1 ? "chat" : "chats")", on: connection)
+                try entry.write(importID, "\(chats.count) \(chats.count == 1 ? "chat" : "chats")", on: connection)
                 var count = 0
                 for (id, chat) in batch where try add(chat, as: id, of: importID, at: entry.time, on: connection) { count += 1 }
-                try Self.updateSearchIndex(on: connection, database.dialect, minimum: 50)
+                try Self.updateSearchIndex(on: connection, minimum: 50)
                 return count
             }
             progress(added)
@@ -65,16 +64,16 @@ extension Store {
         _ chat: ImportedChat, as id: TrainingChatID, of importID: TrainingImportID, at time: Timestamp, on connection: any Connection
     ) throws(StoreError) -> Bool {
         let digest = chat.digest
-        if let known = try connection.firstRow("SELECT id FROM training_chats WHERE tail = $1 LIMIT 1", [.text(digest)]) {
+        if let known: TrainingChatID = try connection.value("SELECT id FROM training_chats WHERE tail = $1 LIMIT 1", digest) {
             // A transaction whose connection broke during COMMIT runs again.
-            return try known.text(0) == id.description
+            return known == id
         }
         let title = chat.messages.first { $0.role == .user } ?? chat.messages.first
         var row = TrainingChatRow(
             id: id, source: .imported, title: Self.title(of: title?.content ?? ""), createdAt: time, updatedAt: time)
         row.tail = digest
         try Self.insertEmpty(row, on: connection)
-        try connection.execute("UPDATE training_chats SET import_id = $2 WHERE id = $1", [.text(id), .text(importID)])
+        try connection.execute("UPDATE training_chats SET import_id = $2 WHERE id = $1", id, importID)
         try Self.insert(chat.messages, into: id, after: [], at: time, on: connection)
         let (messages, preferences) = try Self.copiedMessages(of: id, on: connection)
         try store(TrainingContent(systemPrompt: nil, messages, preferences), as: row, on: connection)
@@ -83,17 +82,14 @@ extension Store {
 
     /// Lists imports that have chats, the newest first.
     package func trainingImports(limit: Int = 200) throws(StoreError) -> [TrainingImportRecord] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.execute("""
-                SELECT import_id, min(created_at) AS created_at, count(*) AS chats,
-                    sum(CASE state WHEN 'included' THEN 1 ELSE 0 END) AS included
-                FROM training_chats WHERE import_id IS NOT NULL GROUP BY import_id ORDER BY 2 DESC, 1 LIMIT $1
-                """, [.integer(limit)]).map { row throws(StoreError) in
-                    try TrainingImportRecord(
-                        id: row.id("import_id"), createdAt: row.timestamp("created_at"), chats: row.integer("chats"),
-                        included: row.integer("included"))
-                }
-        }
+        try database.read("""
+            SELECT import_id, min(created_at) AS created_at, count(*) AS chats,
+                sum(CASE state WHEN 'included' THEN 1 ELSE 0 END) AS included
+            FROM training_chats WHERE import_id IS NOT NULL GROUP BY import_id ORDER BY 2 DESC, 1 LIMIT $1
+            """, limit).map { row throws(StoreError) in
+                try TrainingImportRecord(
+                    id: row["import_id"], createdAt: row["created_at"], chats: row["chats"], included: row["included"])
+            }
     }
 
     private static let deletedBatch = 500
@@ -104,11 +100,10 @@ extension Store {
     /// - Returns: The number of chats.
     @discardableResult
     package func deleteTrainingImport(_ id: TrainingImportID, by request: AdminRequest) throws(StoreError) -> Int {
-        let entry = admin.entry(.deleteImport, request)
-        let total = try database.transaction(.write) { connection throws(StoreError) in
-            let count = try connection.firstRow("SELECT count(*) FROM training_chats WHERE import_id = $1", [.text(id)])?.integer(0) ?? 0
+        let total = try admin.change(.deleteImport, by: request) { connection, entry throws(StoreError) in
+            let count: Int = try connection.value("SELECT count(*) FROM training_chats WHERE import_id = $1", id) ?? 0
             if count == 0 { throw StoreError.notFound(.trainingImport) }
-            try AdminQueries.write(entry, id, "\(count) \(count == 1 ? "chat" : "chats")", on: connection)
+            try entry.write(id, "\(count) \(count == 1 ? "chat" : "chats")", on: connection)
             return count
         }
         var isMore = true
@@ -116,8 +111,8 @@ extension Store {
             isMore = try database.transaction(.write) { connection throws(StoreError) in
                 let deleted = try connection.execute("""
                     DELETE FROM training_chats WHERE id IN (SELECT id FROM training_chats WHERE import_id = $1 LIMIT $2) RETURNING id
-                    """, [.text(id), .integer(Self.deletedBatch)]).count
-                try Self.updateSearchIndex(on: connection, database.dialect)
+                    """, id, Self.deletedBatch).count
+                try Self.updateSearchIndex(on: connection)
                 return deleted == Self.deletedBatch
             }
         }

@@ -23,7 +23,7 @@ extension Store {
             if let end, ContinuousClock.now >= end { break }
         }
         return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow("SELECT count(*) FROM training_chat_changes", [])?.integer(0) ?? 0
+            try connection.value("SELECT count(*) FROM training_chat_changes") ?? 0
         }
     }
 
@@ -31,15 +31,15 @@ extension Store {
     private func refreshBatch(after last: Int) throws(StoreError) -> Int? {
         let sql = "SELECT number, chat_id FROM training_chat_changes WHERE number > $1 ORDER BY number LIMIT \(Self.batch)"
         let isEmpty = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow(sql, [.integer(last)]) == nil
+            try connection.firstRow(sql, last) == nil
         }
         if isEmpty { return nil }
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
             // Servers take turns, so that near-duplicates are found.
-            if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)", []) }
-            let changes = try connection.execute(sql, [.integer(last)]).map { row throws(StoreError) in
-                (number: try row.integer("number"), chat: try row.text("chat_id"))
+            if database.dialect == .postgresql { try connection.execute("SELECT pg_advisory_xact_lock(7564398)") }
+            let changes = try connection.execute(sql, last).map { row throws(StoreError) in
+                (number: try row["number"] as Int, chat: try row["chat_id"] as String)
             }
             guard let end = changes.last?.number else { return nil }
             var chats: [String] = []
@@ -53,10 +53,10 @@ extension Store {
                 case nil: try refreshCopied(chat, people, at: now, on: connection)
                 }
             }
-            let numbers = changes.filter { conversations[$0.chat] != .busy }.map { SQLValue.integer($0.number) }
-            let padding = [SQLValue](repeating: .integer(-1), count: Self.batch - numbers.count)
-            try connection.execute("DELETE FROM training_chat_changes WHERE number IN (\(Self.parameters))", numbers + padding)
-            try Self.updateSearchIndex(on: connection, database.dialect, minimum: 50)
+            let numbers = changes.filter { conversations[$0.chat] != .busy }.map(\.number.sql)
+            let padding = [SQLValue](repeating: (-1).sql, count: Self.batch - numbers.count)
+            try connection.execute("DELETE FROM training_chat_changes WHERE number IN (\(Self.parameters))", values: numbers + padding)
+            try Self.updateSearchIndex(on: connection, minimum: 50)
             return end
         }
     }
@@ -68,14 +68,14 @@ extension Store {
     /// Locks the conversations among the chats against deletion. One that a transaction is writing is left for the next time: waiting
     /// for it could be a deadlock.
     private func lockedConversations(_ chats: [String], on connection: any Connection) throws(StoreError) -> [String: Lock] {
-        let values = chats.map { SQLValue.text($0) } + [SQLValue](repeating: .text(""), count: Self.batch - chats.count)
+        let values = chats.map(\.sql) + [SQLValue](repeating: "".sql, count: Self.batch - chats.count)
         let sql = "SELECT id FROM conversations WHERE id IN (\(Self.parameters))"
         var result: [String: Lock] = [:]
         if database.dialect == .postgresql {
-            for row in try connection.execute(sql, values) { result[try row.text(0)] = .busy }
+            for row in try connection.execute(sql, values: values) { result[try row["id"]] = .busy }
         }
         let lock = database.dialect == .postgresql ? " FOR KEY SHARE SKIP LOCKED" : ""
-        for row in try connection.execute(sql + lock, values) { result[try row.text(0)] = .locked }
+        for row in try connection.execute(sql + lock, values: values) { result[try row["id"]] = .locked }
         return result
     }
 
@@ -90,21 +90,20 @@ extension Store {
                 (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NOT NULL) AS announced,
                 (SELECT count(*) FROM messages WHERE conversation_id = $1 AND training_notice IS NULL) AS unannounced
             FROM conversations JOIN users ON users.id = owner_id WHERE conversations.id = $1
-            """, [.text(conversation)])
-        guard let row, try row.integer("announced") > 0 else {
-            try connection.execute("DELETE FROM training_chats WHERE id = $1", [.text(chat)])
+            """, conversation)
+        guard let row, try row["announced"] > 0 else {
+            try connection.execute("DELETE FROM training_chats WHERE id = $1", chat)
             return
         }
-        let owner: UserID = try row.id("owner_id")
+        let owner: UserID = try row["owner_id"]
         let (messages, preferences) = try Self.trainingMessages(of: conversation, on: connection)
-        var content = TrainingContent(systemPrompt: try row.optionalText("system_prompt"), messages, preferences)
-        let (isAllowed, unannounced) = (try row.integer("is_allowed") == 1, try row.integer("unannounced"))
-        content.mayBeUsed = isAllowed && unannounced == 0
+        var content = TrainingContent(systemPrompt: try row["system_prompt"], messages, preferences)
+        content.mayBeUsed = try (row["is_allowed"], row["unannounced"]) == (true, 0)
         try store(
             content,
             as: TrainingChatRow(
-                id: chat, source: .account, conversation: conversation, user: owner, title: row.text("title"),
-                person: people.hash(of: owner), createdAt: row.timestamp("created_at"), updatedAt: row.timestamp("updated_at")),
+                id: chat, source: .account, conversation: conversation, user: owner, title: row["title"],
+                person: people.hash(of: owner), createdAt: row["created_at"], updatedAt: row["updated_at"]),
             on: connection)
     }
 
@@ -113,39 +112,31 @@ extension Store {
     /// Inserts or updates the row of a chat. Its fingerprint and what is found in its texts are made only if they have changed.
     func store(_ content: TrainingContent, as chat: TrainingChatRow, on connection: any Connection) throws(StoreError) {
         let digest = content.digest
-        let known = try connection.firstRow(
-            "SELECT digest, state FROM training_chats WHERE id = $1 \(database.dialect.rowLock)", [.text(chat.id)])
-        let usable: SQLValue = .integer(content.mayBeUsed && content.turns > 0 ? 1 : 0)
-        let knownDigest = try known.map { row throws(StoreError) in try row.text("digest") }
-        if knownDigest == digest {
+        let known = try connection.firstRow("SELECT digest, state FROM training_chats WHERE id = $1 \(database.dialect.rowLock)", chat.id)
+        let usable = content.mayBeUsed && content.turns > 0
+        if let known, try known["digest"] == digest {
             try connection.execute(
                 "UPDATE training_chats SET title = $2, updated_at = $3, usable = $4, person = $5 WHERE id = $1",
-                [.text(chat.id), .text(chat.title), .integer(chat.updatedAt), usable, .text(chat.person)])
+                chat.id, chat.title, chat.updatedAt, usable, chat.person)
             return
         }
-        // A chat that has changed since it was included has to be reviewed again.
-        let state = try known.map { row throws(StoreError) in try row.text("state") }
-        let isIncluded = state == TrainingChat.State.included.rawValue
-        let values: [SQLValue] = [
-            .text(chat.id), .text(chat.source.rawValue), .text(chat.conversation),
-            .text(chat.user), .text(chat.title), .text(content.systemPrompt), .text(chat.person),
-            .text(content.model), .integer(chat.createdAt), .integer(chat.updatedAt), .integer(content.turns),
-            .integer(content.characters), .integer(content.count(of: .good)), .integer(content.count(of: .bad)),
-            .integer(content.corrections), .integer(content.preferences.count),
-            .integer(PersonalData.Kind.bits(of: content.personalKinds)), usable, .text(digest), .text(chat.tail),
+        let columns: KeyValuePairs<String, any ColumnValue> = [
+            "id": chat.id, "source": chat.source, "conversation_id": chat.conversation, "user_id": chat.user, "title": chat.title,
+            "system_prompt": content.systemPrompt, "person": chat.person, "model": content.model, "created_at": chat.createdAt,
+            "updated_at": chat.updatedAt, "turns": content.turns, "characters": content.characters, "good": content.count(of: .good),
+            "bad": content.count(of: .bad), "corrections": content.corrections, "preferences": content.preferences.count,
+            "personal": PersonalData.Kind.bits(of: content.personalKinds), "usable": usable, "digest": digest, "tail": chat.tail,
         ]
-        let names = [
-            "id", "source", "conversation_id", "user_id", "title", "system_prompt", "person", "model", "created_at", "updated_at", "turns",
-            "characters", "good", "bad", "corrections", "preferences", "personal", "usable", "digest", "tail",
-        ]
-        if known == nil {
-            let parameters = names.indices.map { "$\($0 + 1)" }.joined(separator: ", ")
-            try connection.execute(
-                "INSERT INTO training_chats (\(names.joined(separator: ", ")), group_id) VALUES (\(parameters), $1)", values)
+        let values = columns.map(\.value.sql)
+        if let known {
+            let changes = columns.indices.dropFirst().map { "\(columns[$0].key) = $\($0 + 1)" }.joined(separator: ", ")
+            // A chat that has changed since it was included has to be reviewed again.
+            let reset = try known["state"] == TrainingChat.State.included ? ", state = 'new'" : ""
+            try connection.execute("UPDATE training_chats SET \(changes)\(reset) WHERE id = $1", values: values)
         } else {
-            let changes = names.indices.dropFirst().map { "\(names[$0]) = $\($0 + 1)" }.joined(separator: ", ")
-            let reset = isIncluded ? ", state = 'new'" : ""
-            try connection.execute("UPDATE training_chats SET \(changes)\(reset) WHERE id = $1", values)
+            let names = columns.map(\.key).joined(separator: ", ")
+            let parameters = columns.indices.map { "$\($0 + 1)" }.joined(separator: ", ")
+            try connection.execute("INSERT INTO training_chats (\(names), group_id) VALUES (\(parameters), $1)", values: values)
         }
         try group(chat.id, TextSketch(of: content.texts), on: connection)
     }
@@ -237,8 +228,7 @@ extension Store {
     static func trainingKey(on connection: any Connection) throws(StoreError) -> String {
         if let key = try setting(trainingKeyName, on: connection) { return key }
         try connection.execute(
-            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-            [.text(trainingKeyName), .text(MessageID().description)])
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", trainingKeyName, MessageID().description)
         return try setting(trainingKeyName, on: connection) ?? ""
     }
 }

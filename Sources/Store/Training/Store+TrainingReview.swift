@@ -29,15 +29,14 @@ extension Store {
             throw .tooLong(what: "the tag", limit: Self.maxTagBytes)
         }
         try refreshTrainingChats(within: .seconds(2))
-        let entry = admin.entry(.reviewChats, request)
-        return try database.transaction(.write) { connection throws(StoreError) in
+        return try admin.change(.reviewChats, by: request) { connection, entry throws(StoreError) in
             let chats = try self.chats(selection, on: connection)
             var changed: Set<String> = []
-            func execute(_ sql: String, _ chats: [TrainingChatID], _ values: [SQLValue]) throws(StoreError) {
+            func execute(_ sql: String, _ chats: [TrainingChatID], _ values: [any ColumnValue]) throws(StoreError) {
                 try Self.forEachPart(of: chats) { parameters, ids throws(StoreError) in
                     var sql = sql.replacing("(IDS)", with: "(\(parameters))")
                     for i in values.indices.reversed() { sql = sql.replacing("#\(i + 1)", with: "$\(ids.count + i + 1)") }
-                    for row in try connection.execute(sql, ids + values) { changed.insert(try row.text(0)) }
+                    for row in try connection.execute(sql, values: ids + values.map(\.sql)) { changed.insert(try row.value(at: 0)) }
                 }
             }
             if let state = review.state {
@@ -46,25 +45,21 @@ extension Store {
                 try execute("""
                     UPDATE training_chats SET state = #1, reviewed_at = #2, reviewed_by = #3\(split)
                     WHERE id IN (IDS) AND state <> #1 RETURNING id
-                    """, chats, [.text(state.rawValue), .integer(entry.time), .text(request.actor.storable)])
+                    """, chats, [state, entry.time, request.actor])
             }
             if let tags = review.tags {
                 for (i, tag) in tags.enumerated() where tags.firstIndex(of: tag) == i {
-                    try execute(Self.addTag, chats, [.text(tag.storable)])
+                    try execute(Self.addTag, chats, [tag])
                 }
                 let others = tags.indices.map { " AND tag <> #\($0 + 1)" }.joined()
-                try execute(
-                    "DELETE FROM training_chat_tags WHERE chat_id IN (IDS)\(others) RETURNING chat_id", chats,
-                    tags.map { .text($0.storable) })
+                try execute("DELETE FROM training_chat_tags WHERE chat_id IN (IDS)\(others) RETURNING chat_id", chats, tags)
             }
-            for tag in review.addedTags { try execute(Self.addTag, chats, [.text(tag.storable)]) }
+            for tag in review.addedTags { try execute(Self.addTag, chats, [tag]) }
             for tag in review.removedTags {
-                try execute(
-                    "DELETE FROM training_chat_tags WHERE chat_id IN (IDS) AND tag = #1 RETURNING chat_id", chats, [.text(tag.storable)])
+                try execute("DELETE FROM training_chat_tags WHERE chat_id IN (IDS) AND tag = #1 RETURNING chat_id", chats, [tag])
             }
             if !changed.isEmpty {
-                try AdminQueries.write(
-                    entry, chats.count == 1 ? chats.first : nil, review.summary(ofChanges: changed.count), on: connection)
+                try entry.write(chats.count == 1 ? chats.first : nil, review.summary(ofChanges: changed.count), on: connection)
             }
             return changed.count
         }
@@ -81,15 +76,15 @@ extension Store {
         case .chats(let ids):
             var found: Set<TrainingChatID> = []
             try Self.forEachPart(of: ids) { parameters, values throws(StoreError) in
-                for row in try connection.execute(
-                    "SELECT id FROM training_chats WHERE id IN (\(parameters)) AND usable = 1", values) { found.insert(try row.id(0)) }
+                let sql = "SELECT id FROM training_chats WHERE id IN (\(parameters)) AND usable = 1"
+                for row in try connection.execute(sql, values: values) { found.insert(try row["id"]) }
             }
             guard ids.allSatisfy({ found.contains($0) }) else { throw .notFound(.chat) }
             return found.sorted { $0.description < $1.description }
         case .filter(let filter):
             let condition = try self.condition(filter, on: connection)
             let sql = "SELECT c.id FROM training_chats AS c WHERE \(condition.sql) ORDER BY c.id"
-            return try connection.execute(sql, condition.values).map { row throws(StoreError) in try row.id(0) }
+            return try connection.execute(sql, values: condition.values).map { row throws(StoreError) in try row["id"] }
         }
     }
 
@@ -99,10 +94,8 @@ extension Store {
     ) throws(StoreError) {
         try refreshTrainingChats(within: .seconds(2))
         let text = text?.storable
-        let entry = admin.entry(.correctChat, request)
-        try database.transaction(.write) { connection throws(StoreError) in
-            let lock = "SELECT id FROM training_chats WHERE id = $1 AND usable = 1 \(database.dialect.rowLock)"
-            guard try connection.firstRow(lock, [.text(chat)]) != nil else { throw .notFound(.chat) }
+        try admin.change(.correctChat, by: request) { connection, entry throws(StoreError) in
+            try connection.find(.chat, "SELECT id FROM training_chats WHERE id = $1 AND usable = 1 \(connection.dialect.rowLock)", chat)
             let before = try Self.content(of: chat, on: connection)
             guard let original = before.1.first(where: { $0.message.id == message }) else { throw .notFound(.message) }
             if let text, text != original.message.content || original.details.correction != nil {
@@ -110,18 +103,16 @@ extension Store {
                     INSERT INTO owner_corrections (message_id, chat_id, content, corrected_at, corrected_by) VALUES ($1, $2, $3, $4, $5)
                     ON CONFLICT (message_id) DO UPDATE
                     SET content = excluded.content, corrected_at = excluded.corrected_at, corrected_by = excluded.corrected_by
-                    """, [.text(message), .text(chat), .text(text), .integer(entry.time), .text(request.actor.storable)])
+                    """, message, chat, text, entry.time, request.actor)
             } else {
-                try connection.execute("DELETE FROM owner_corrections WHERE message_id = $1", [.text(message)])
+                try connection.execute("DELETE FROM owner_corrections WHERE message_id = $1", message)
             }
             let (settings, messages, preferences) = try Self.content(of: chat, on: connection)
             let content = TrainingContent(systemPrompt: settings.systemPrompt, messages, preferences)
             try connection.execute(
-                "UPDATE training_chats SET owner_corrections = $2, personal = $3 WHERE id = $1", [
-                    .text(chat), .integer(messages.count { $0.details.ownerCorrection != nil }),
-                    .integer(PersonalData.Kind.bits(of: content.personalKinds)),
-                ])
-            try AdminQueries.write(entry, chat, nil, on: connection)
+                "UPDATE training_chats SET owner_corrections = $2, personal = $3 WHERE id = $1",
+                chat, messages.count { $0.details.ownerCorrection != nil }, PersonalData.Kind.bits(of: content.personalKinds))
+            try entry.write(chat, nil, on: connection)
         }
     }
 }

@@ -19,15 +19,11 @@ extension Store {
             INSERT INTO training_runs
                 (id, name, settings, base_id, base_path, is_scheduled, machine, folder, created_at, created_by, state, message, finished_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
-            """, [
-                .text(id), .text(new.name.storable), .text(new.settings.storable), .text(new.base), .text(new.basePath.storable),
-                .integer(new.isScheduled ? 1 : 0), .text(new.machine.storable), .text(new.folder.storable), .integer(now),
-                .text(entry.request.actor.storable), .text(new.failure == nil ? "queued" : "failed"), .text(new.failure?.storable),
-                new.failure == nil ? .null : .integer(now),
-            ])
+            """, id, new.name, new.settings, new.base, new.basePath, new.isScheduled, new.machine, new.folder, now,
+                entry.request.actor, new.failure == nil ? "queued" : "failed", new.failure, new.failure == nil ? nil : now)
         guard let run = try Self.trainingRun(id, on: connection) else { return nil }
-        try AdminQueries.write(entry, id, new.name, on: connection)
-        try Self.notifyServers(on: connection, database.dialect)
+        try entry.write(id, new.name, on: connection)
+        try Self.notifyServers(on: connection)
         return run
     }
 
@@ -42,9 +38,9 @@ extension Store {
                 ? "" : "WHERE (created_at, id) < (SELECT created_at, id FROM training_runs WHERE id = $2)"
             let rows = try connection.execute("""
                 SELECT \(TrainingRunRecord.columns) FROM training_runs \(condition) ORDER BY created_at DESC, id DESC LIMIT $1
-                """, [.integer(limit + 1)] + (last.map { [.text($0)] } ?? []))
+                """, values: [(limit + 1).sql] + (last.map { [$0.sql] } ?? []))
             let runs = try rows.prefix(limit).map(TrainingRunRecord.init)
-            let total = try connection.firstRow("SELECT count(*) FROM training_runs", [])?.integer(0) ?? 0
+            let total: Int = try connection.value("SELECT count(*) FROM training_runs") ?? 0
             return (runs, rows.count > limit ? runs.last?.id : nil, total)
         }
     }
@@ -57,18 +53,18 @@ extension Store {
     }
 
     static func trainingRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord? {
-        let row = try connection.firstRow("SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1", [.text(id)])
+        let row = try connection.firstRow("SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1", id)
         return try row.map(TrainingRunRecord.init)
     }
 
     package func trainingRunOutput(_ id: TrainingRunID) throws(StoreError) -> TrainingRunOutput {
         try database.transaction(.read) { connection throws(StoreError) in
             var output = TrainingRunOutput()
-            let row = try connection.firstRow("SELECT curve, samples, log FROM training_run_output WHERE run_id = $1", [.text(id)])
+            let row = try connection.firstRow("SELECT curve, samples, log FROM training_run_output WHERE run_id = $1", id)
             guard let row else { return output }
-            output.curve = try row.text("curve")
-            output.samples = try row.text("samples")
-            output.log = try row.text("log")
+            output.curve = try row["curve"]
+            output.samples = try row["samples"]
+            output.log = try row["log"]
             return output
         }
     }
@@ -85,9 +81,7 @@ extension Store {
             let endsNow = run.state == .queued || isAbandoned(run)
             try connection.execute("""
                 UPDATE training_runs SET state = $2, stop_requested_at = COALESCE(stop_requested_at, $3), finished_at = $4 WHERE id = $1
-                """, [
-                    .text(id), .text(endsNow ? "stopped" : "stopping"), .integer(now), endsNow ? .integer(now) : .null,
-                ])
+                """, id, endsNow ? "stopped" : "stopping", now, endsNow ? now : nil)
             return run.state != .stopping || endsNow
         }
     }
@@ -105,7 +99,7 @@ extension Store {
                 UPDATE training_runs SET state = 'queued', server_id = NULL, process_id = NULL, process_ticks = NULL, attempts = 0,
                     stop_requested_at = NULL, stop_sent_at = NULL, finished_at = NULL, message = NULL, seconds_left = NULL
                 WHERE id = $1
-                """, [.text(id)])
+                """, id)
             return true
         }
         return isResumed ? run : nil
@@ -115,21 +109,18 @@ extension Store {
     ///
     /// - Returns: nil if it is in progress.
     package func deleteTrainingRun(_ id: TrainingRunID, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
-        let entry = admin.entry(.deleteRun, request)
-        return try database.transaction(.write) { connection throws(StoreError) in
+        return try admin.change(.deleteRun, by: request) { connection, entry throws(StoreError) in
             let run = try lockedRun(id, on: connection)
             if run.state.isInProgress { return nil }
-            try connection.execute("DELETE FROM training_runs WHERE id = $1", [.text(id)])
-            try AdminQueries.write(entry, id, run.name, on: connection)
+            try connection.execute("DELETE FROM training_runs WHERE id = $1", id)
+            try entry.write(id, run.name, on: connection)
             return run
         }
     }
 
     private func lockedRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord {
-        let row = try connection.firstRow(
-            "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", [.text(id)])
-        guard let row else { throw .notFound(.run) }
-        return try TrainingRunRecord(row)
+        return try TrainingRunRecord(connection.find(
+            .run, "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", id))
     }
 
     /// Changes a run, and writes an audit line if `change` returns true.
@@ -140,8 +131,8 @@ extension Store {
         try database.transaction(.write) { connection throws(StoreError) in
             let run = try lockedRun(id, on: connection)
             if try change(run, connection) {
-                try AdminQueries.write(entry, id, run.name, on: connection)
-                try Self.notifyServers(on: connection, database.dialect)
+                try entry.write(id, run.name, on: connection)
+                try Self.notifyServers(on: connection)
             }
             return try Self.trainingRun(id, on: connection) ?? run
         }

@@ -30,17 +30,17 @@ extension Store {
         let row = try connection.firstRow("""
             SELECT change, is_enabled, start_minute, new_chats, settings, machine, last_run_id, next_at, counted_from
             FROM training_schedule WHERE id = 1
-            """, [])
+            """)
         guard let row else { return schedule }
-        schedule.change = try row.integer("change")
-        schedule.isEnabled = try row.integer("is_enabled") != 0
-        schedule.startMinute = try row.optionalInteger("start_minute")
-        schedule.newChats = try row.optionalInteger("new_chats")
-        schedule.settings = try row.text("settings")
-        schedule.machine = try row.text("machine")
-        schedule.lastRun = try row.optionalID("last_run_id")
-        schedule.nextAt = try row.optionalTimestamp("next_at")
-        schedule.countedFrom = try row.optionalTimestamp("counted_from")
+        schedule.change = try row["change"]
+        schedule.isEnabled = try row["is_enabled"]
+        schedule.startMinute = try row["start_minute"]
+        schedule.newChats = try row["new_chats"]
+        schedule.settings = try row["settings"]
+        schedule.machine = try row["machine"]
+        schedule.lastRun = try row["last_run_id"]
+        schedule.nextAt = try row["next_at"]
+        schedule.countedFrom = try row["counted_from"]
         return schedule
     }
 
@@ -48,14 +48,13 @@ extension Store {
     package func changeTrainingSchedule(
         by request: AdminRequest, _ change: (inout TrainingSchedule) -> Void
     ) throws(StoreError) -> TrainingSchedule {
-        let entry = admin.entry(.setSchedule, request)
-        return try database.transaction(.write) { connection throws(StoreError) in
-            _ = try connection.execute("SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)", [])
+        return try admin.change(.setSchedule, by: request) { connection, entry throws(StoreError) in
+            _ = try connection.execute("SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)")
             var schedule = try Self.trainingSchedule(on: connection)
             change(&schedule)
             try Self.write(schedule, on: connection)
-            try AdminQueries.write(entry, nil as TrainingRunID?, nil, on: connection)
-            try Self.notifyServers(on: connection, database.dialect)
+            try entry.write(on: connection)
+            try Self.notifyServers(on: connection)
             return try Self.trainingSchedule(on: connection)
         }
     }
@@ -73,9 +72,8 @@ extension Store {
         let id = TrainingRunID(), now = options.now()
         let entry = admin.entry(.createRun, AdminRequest(actor: "schedule", address: ""))
         return try database.transaction(.write) { connection throws(StoreError) in
-            let row = try connection.firstRow(
-                "SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)", [])
-            guard try row?.integer(0) == schedule.change else {
+            let change: Int? = try connection.value("SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)")
+            guard change == schedule.change else {
                 // A transaction that runs again after a lost connection has added it.
                 return try Self.trainingRun(id, on: connection)
             }
@@ -100,10 +98,7 @@ extension Store {
                 start_minute = excluded.start_minute, new_chats = excluded.new_chats, settings = excluded.settings,
                 machine = excluded.machine, last_run_id = excluded.last_run_id, next_at = excluded.next_at,
                 counted_from = excluded.counted_from
-            """, [
-                .integer(schedule.isEnabled ? 1 : 0), .integer(schedule.startMinute), .integer(schedule.newChats),
-                .text(schedule.settings.storable), .text(schedule.machine.storable), .text(schedule.lastRun),
-                .integer(schedule.nextAt), .integer(schedule.countedFrom),
-            ])
+            """, schedule.isEnabled, schedule.startMinute, schedule.newChats, schedule.settings, schedule.machine, schedule.lastRun,
+                schedule.nextAt, schedule.countedFrom)
     }
 }

@@ -54,41 +54,39 @@ extension Store {
         _ condition: SQLCondition, after last: TrainingChatID?, _ limit: Int, onlyAsReviewed: Bool, on connection: any Connection
     ) throws(StoreError) -> (chats: [ReviewedChat], next: TrainingChatID?) {
         var condition = condition
-        condition.add("c.id > #", .text(last?.description ?? ""))
-        let count = condition.parameter(.integer(limit))
+        condition.add("c.id > #", last?.description ?? "")
+        let count = condition.parameter(limit)
         let rows = try connection.execute(
             "SELECT c.id, c.title, c.digest, c.held_out FROM training_chats AS c WHERE \(condition.sql) ORDER BY c.id LIMIT \(count)",
-            condition.values)
+            values: condition.values)
         var chats: [ReviewedChat] = []
         for row in rows {
-            let id: TrainingChatID = try row.id("id"), digest = try row.text("digest")
+            let id: TrainingChatID = try row["id"], digest: String = try row["digest"]
             let (settings, messages, preferences) = try content(of: id, on: connection)
             let content = TrainingContent(systemPrompt: settings.systemPrompt, messages, preferences)
             if onlyAsReviewed, content.digest != digest { continue }
             chats.append(ReviewedChat(
-                id: id, title: try row.text("title"), isHeldOut: try row.integer("held_out") == 1, settings: settings, messages: messages,
+                id: id, title: try row["title"], isHeldOut: try row["held_out"], settings: settings, messages: messages,
                 preferences: preferences))
         }
-        return (chats, rows.count == limit ? try rows.last?.id("id") : nil)
+        return (chats, rows.count == limit ? try rows.last?["id"] : nil)
     }
 
     /// What the training set of a filter has, without reading its texts.
     package func trainingSetCounts(_ filter: TrainingFilter = TrainingFilter()) throws(StoreError) -> TrainingSetCounts {
         try refreshTrainingChats()
         return try database.transaction(.read) { connection throws(StoreError) in
-            func sums(heldOut: Bool) throws(StoreError) -> [Int] {
-                let condition = try trainingCondition(filter, heldOut: heldOut, on: connection)
-                let row = try connection.firstRow("""
-                    SELECT count(*), CAST(coalesce(sum(c.preferences + c.corrections + c.owner_corrections), 0) AS BIGINT),
-                        CAST(coalesce(sum(c.good + c.bad), 0) AS BIGINT), CAST(coalesce(sum(c.characters), 0) AS BIGINT)
-                    FROM training_chats AS c WHERE \(condition.sql)
-                    """, condition.values)
-                guard let row else { return [0, 0, 0, 0] }
-                return try row.values.indices.map { column throws(StoreError) in try row.integer(.position(column)) }
-            }
-            let used = try sums(heldOut: false), heldOut = try sums(heldOut: true)
-            return TrainingSetCounts(
-                chats: used[0], heldOut: heldOut[0], preferences: used[1], ratings: used[2], characters: used[3])
+            let used = try trainingCondition(filter, heldOut: false, on: connection)
+            let heldOut = try trainingCondition(filter, heldOut: true, on: connection)
+            func sum(_ columns: String) -> String { "CAST(coalesce(sum(\(columns)), 0) AS BIGINT)" }
+            let row = try connection.execute("""
+                SELECT count(*) AS chats, \(sum("c.preferences + c.corrections + c.owner_corrections")) AS preferences,
+                    \(sum("c.good + c.bad")) AS ratings, \(sum("c.characters")) AS characters
+                FROM training_chats AS c WHERE \(used.sql)
+                """, values: used.values)[0]
+            return try TrainingSetCounts(
+                chats: row["chats"], heldOut: Self.count(heldOut, on: connection), preferences: row["preferences"],
+                ratings: row["ratings"], characters: row["characters"])
         }
     }
 
@@ -97,10 +95,14 @@ extension Store {
         try refreshTrainingChats()
         return try database.transaction(.read) { connection throws(StoreError) in
             var condition = try trainingCondition(TrainingFilter(), heldOut: false, on: connection)
-            condition.add("c.reviewed_at > #", .integer(time))
-            return try connection.firstRow("SELECT count(*) FROM training_chats AS c WHERE \(condition.sql)", condition.values)?
-                .integer(0) ?? 0
+            condition.add("c.reviewed_at > #", time)
+            return try Self.count(condition, on: connection)
         }
+    }
+
+    private static func count(_ condition: SQLCondition, on connection: any Connection) throws(StoreError) -> Int {
+        let sql = "SELECT count(*) AS chats FROM training_chats AS c WHERE \(condition.sql)"
+        return try connection.execute(sql, values: condition.values)[0]["chats"]
     }
 
     /// A chat that became similar to a held-out one after it was included is not used.
@@ -110,7 +112,7 @@ extension Store {
         var filter = filter
         filter.state = .included
         var condition = try self.condition(filter, on: connection)
-        condition.add("c.held_out = #", .integer(heldOut ? 1 : 0))
+        condition.add("c.held_out = #", heldOut)
         if !heldOut {
             condition.add("""
                 NOT EXISTS (

@@ -4,10 +4,10 @@ package typealias TrainingChatID = Identifier<TrainingChat>
 
 /// A chat that may be used for training, as lists show it.
 package struct TrainingChat: Sendable, Equatable {
-    package enum Source: String, Sendable, CaseIterable { case account, guest, imported = "import" }
+    package enum Source: String, ColumnValue, CaseIterable { case account, guest, imported = "import" }
 
     /// Only included chats are trained on. A chat that is included and then changes is new again.
-    package enum State: String, Sendable, CaseIterable { case new, included, excluded }
+    package enum State: String, ColumnValue, CaseIterable { case new, included, excluded }
 
     package let id: TrainingChatID
     package let source: Source
@@ -116,17 +116,14 @@ extension TrainingChat {
 
     /// - Parameter row: The values of `columns`.
     init(_ row: Row, tags: [String]) throws(StoreError) {
-        guard let source = Source(rawValue: try row.text("source")) else { throw row.unexpected("source", "a source") }
-        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
-        let id: TrainingChatID = try row.id("id"), first: TrainingChatID? = try row.optionalID("group_first")
+        let id: TrainingChatID = try row["id"], first: TrainingChatID? = try row["group_first"]
         try self.init(
-            id: id, source: source, state: state, title: row.text("title"), person: row.optionalText("person"),
-            model: row.optionalText("model"), createdAt: row.timestamp("created_at"), updatedAt: row.timestamp("updated_at"),
-            turns: row.integer("turns"), characters: row.integer("characters"), good: row.integer("good"), bad: row.integer("bad"),
-            corrections: row.integer("corrections"), ownerCorrections: row.integer("owner_corrections"),
-            preferences: row.integer("preferences"), tags: tags, duplicates: max(0, row.integer("group_size") - 1),
-            duplicateOf: first == id ? nil : first, personal: PersonalData.Kind.kinds(in: row.integer("personal")),
-            isHeldOut: row.integer("held_out") == 1, reviewedAt: row.optionalTimestamp("reviewed_at"),
-            reviewedBy: row.optionalText("reviewed_by"))
+            id: id, source: row["source"], state: row["state"], title: row["title"], person: row["person"],
+            model: row["model"], createdAt: row["created_at"], updatedAt: row["updated_at"], turns: row["turns"],
+            characters: row["characters"], good: row["good"], bad: row["bad"], corrections: row["corrections"],
+            ownerCorrections: row["owner_corrections"],
+            preferences: row["preferences"], tags: tags, duplicates: max(0, row["group_size"] - 1),
+            duplicateOf: first == id ? nil : first, personal: PersonalData.Kind.kinds(in: row["personal"]),
+            isHeldOut: row["held_out"], reviewedAt: row["reviewed_at"], reviewedBy: row["reviewed_by"])
     }
 }

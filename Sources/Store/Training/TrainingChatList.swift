@@ -31,14 +31,14 @@ package struct TrainingChatList {
             let groups = """
                 SELECT c.state, c.held_out, sum(c.hit) AS chats, count(*) AS compared FROM compared AS c GROUP BY c.state, c.held_out
                 """
-            let rows = try connection.execute("WITH compared AS MATERIALIZED (\(compared)) \(groups)", values)
+            let rows = try connection.execute("WITH compared AS MATERIALIZED (\(compared)) \(groups)", values: values)
             let counts = try TrainingChatCounts(rows)
             var all = 0
-            for row in rows { all += try row.integer("compared") }
+            for row in rows { all += try row["compared"] as Int }
             if all < Self.comparedFirst || counts.total(of: nil) >= Self.commonMatches { return (counts, all < Self.comparedFirst) }
         }
         let (sql, values) = countQuery()
-        return (try TrainingChatCounts(connection.execute(sql, values)), true)
+        return (try TrainingChatCounts(connection.execute(sql, values: values)), true)
     }
 
     /// The query of the numbers of chats by state and by whether they are held out.
@@ -67,14 +67,14 @@ package struct TrainingChatList {
                 SELECT \(TrainingChat.columns), (SELECT count(*) FROM compared) AS compared
                 FROM (SELECT id AS page_id FROM compared WHERE hit = 1 ORDER BY sort_key \(direction), id \(direction) LIMIT \(limit))
                 AS page JOIN training_chats AS c ON c.id = page_id \(order)
-                """, values)
+                """, values: values)
             if let first = rows.first {
-                let compared = try first.integer("compared")
+                let compared: Int = try first["compared"]
                 if rows.count == limit || compared < Self.comparedFirst { return rows }
             }
         }
         let (sql, values) = pageQuery(after: cursor, limit: limit)
-        return try connection.execute(sql, values)
+        return try connection.execute(sql, values: values)
     }
 
     /// The query of a page. Its rows are chosen in an index; then their groups are counted.
@@ -94,7 +94,7 @@ package struct TrainingChatList {
 
     private func add(_ cursor: TrainingChatCursor?, to condition: inout SQLCondition) {
         guard let cursor else { return }
-        let (value, id) = (condition.parameter(.integer(cursor.key)), condition.parameter(.text(cursor.id)))
+        let (value, id) = (condition.parameter(cursor.key), condition.parameter(cursor.id))
         condition.add("(c.\(key.column), c.id) \(key.isDescending ? "<" : ">") (\(value), \(id))")
     }
 
@@ -162,14 +162,13 @@ extension TrainingChatCounts {
     fileprivate init(_ rows: [Row]) throws(StoreError) {
         self.init()
         for row in rows {
-            let count = try row.integer("chats")
-            switch TrainingChat.State(rawValue: try row.text("state")) {
-            case .new?: new += count
-            case .included?:
+            let count: Int = try row["chats"]
+            switch try row["state"] as TrainingChat.State {
+            case .new: new += count
+            case .included:
                 included += count
-                if try row.integer("held_out") == 1 { heldOut += count }
-            case .excluded?: excluded += count
-            case nil: throw row.unexpected("state", "a state")
+                if try row["held_out"] { heldOut += count }
+            case .excluded: excluded += count
             }
         }
     }

@@ -48,14 +48,14 @@ struct SQLCondition {
     }
 
     /// Adds a condition. `#` in it is the parameter of the value.
-    mutating func add(_ condition: String, _ value: SQLValue? = nil) {
-        if let value { values.append(value) }
+    mutating func add(_ condition: String, _ value: (any ColumnValue)? = nil) {
+        if let value { values.append(value.sql) }
         sql += " AND " + condition.replacing("#", with: "$\(values.count)")
     }
 
     /// The next parameter, such as "$4".
-    mutating func parameter(_ value: SQLValue) -> String {
-        values.append(value)
+    mutating func parameter(_ value: any ColumnValue) -> String {
+        values.append(value.sql)
         return "$\(values.count)"
     }
 }
@@ -72,7 +72,7 @@ extension TrainingFilter {
     /// - Parameter includesState: Whether `state` counts.
     func conditionWithoutText(_ dialect: Dialect, includesState: Bool) -> SQLCondition {
         var all = SQLCondition("c.usable = 1")
-        if includesState, let state { all.add("c.state = #", .text(state.rawValue)) }
+        if includesState, let state { all.add("c.state = #", state) }
         switch rating {
         case .good: all.add("c.good > 0")
         case .bad: all.add("c.bad > 0")
@@ -80,18 +80,18 @@ extension TrainingFilter {
         case .some(.none): all.add("c.good = 0 AND c.bad = 0 AND c.corrections + c.owner_corrections = 0")
         case nil: break
         }
-        if let model { all.add("c.model = #", .text(model.storable)) }
-        if let source { all.add("c.source = #", .text(source.rawValue)) }
-        if let person { all.add("c.person = #", .text(person.storable)) }
+        if let model { all.add("c.model = #", model) }
+        if let source { all.add("c.source = #", source) }
+        if let person { all.add("c.person = #", person) }
         if flag == .personal { all.add("c.personal <> 0") }
-        if let from { all.add("c.updated_at >= #", .integer(from)) }
-        if let to { all.add("c.updated_at < #", .integer(to)) }
-        if let minTurns { all.add("c.turns >= #", .integer(minTurns)) }
-        if let maxTurns { all.add("c.turns <= #", .integer(maxTurns)) }
-        if let minCharacters { all.add("c.characters >= #", .integer(minCharacters)) }
-        if let maxCharacters { all.add("c.characters <= #", .integer(maxCharacters)) }
+        if let from { all.add("c.updated_at >= #", from) }
+        if let to { all.add("c.updated_at < #", to) }
+        if let minTurns { all.add("c.turns >= #", minTurns) }
+        if let maxTurns { all.add("c.turns <= #", maxTurns) }
+        if let minCharacters { all.add("c.characters >= #", minCharacters) }
+        if let maxCharacters { all.add("c.characters <= #", maxCharacters) }
         if let tag {
-            all.add("c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)", .text(tag.storable))
+            all.add("c.id IN (SELECT chat_id FROM training_chat_tags WHERE tag = #)", tag)
         }
         if flag == .duplicate {
             // `1 = (SELECT 1 …)` instead of EXISTS keeps PostgreSQL from reading all chats first.
@@ -118,7 +118,7 @@ extension TrainingFilter {
 
     /// Whether the title or a message of a row of `training_chats AS c` contains a text.
     static func contains(_ text: String, _ all: inout SQLCondition, _ dialect: Dialect) -> String {
-        let part = all.parameter(.text(text.storable))
+        let part = all.parameter(text)
         return """
             (\(dialect.contains("c.title", part)) OR EXISTS (
                 SELECT 1 FROM messages AS m
@@ -133,7 +133,7 @@ extension TrainingFilter {
         let copied: String, titles: String, messages: String
         switch dialect {
         case .sqlite:
-            let part = all.parameter(.text(text)), query = all.parameter(.text(Store.trigramQuery(text)))
+            let part = all.parameter(text), query = all.parameter(Store.trigramQuery(text))
             func found(_ row: String, _ column: String, in ids: Range<Int>) -> String {
                 """
                 \(row).search_id IN (
@@ -148,7 +148,7 @@ extension TrainingFilter {
             titles = found("t", "title", in: first..<second)
             messages = found("m", "content", in: second..<Int.max)
         case .postgresql:
-            let pattern = all.parameter(.text(Store.likePattern(text)))
+            let pattern = all.parameter(Store.likePattern(text))
             func found(_ column: String) -> String { "lower(\(column)) LIKE lower(\(pattern))" }
             copied = found("m.content")
             titles = found("t.title")

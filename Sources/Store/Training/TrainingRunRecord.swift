@@ -3,7 +3,7 @@ package typealias TrainingRunID = Identifier<TrainingRunRecord>
 /// A fine-tuning run that a server supervises.
 package struct TrainingRunRecord: Sendable, Equatable {
     /// Raw values are stored and are part of the API.
-    package enum State: String, Sendable, CaseIterable {
+    package enum State: String, ColumnValue, CaseIterable {
         /// Waits until no other run of its machine is in progress.
         case queued
         case running
@@ -135,33 +135,31 @@ extension TrainingRunRecord {
         """
 
     init(_ row: Row) throws(StoreError) {
-        guard let state = State(rawValue: try row.text("state")) else { throw row.unexpected("state", "a state") }
         var progress = Progress()
-        progress.step = try row.integer("step")
-        progress.steps = try row.optionalInteger("steps")
-        progress.secondsLeft = try row.optionalReal("seconds_left")
-        progress.tokensPerSecond = try row.optionalReal("tokens_per_s")
-        progress.loss = try row.optionalReal("loss")
-        progress.validationLoss = try row.optionalReal("val_loss")
-        progress.bestValidationLoss = try row.optionalReal("best_val_loss")
+        progress.step = try row["step"]
+        progress.steps = try row["steps"]
+        progress.secondsLeft = try row["seconds_left"]
+        progress.tokensPerSecond = try row["tokens_per_s"]
+        progress.loss = try row["loss"]
+        progress.validationLoss = try row["val_loss"]
+        progress.bestValidationLoss = try row["best_val_loss"]
         var process: ProcessID?
-        if let id = try row.optionalInteger("process_id") {
-            process = ProcessID(id: id, ticks: try row.optionalInteger("process_ticks") ?? 0)
+        if let id: Int = try row["process_id"] {
+            process = ProcessID(id: id, ticks: try row["process_ticks"] ?? 0)
         }
         var data: DataSet?
-        if let digest = try row.optionalText("digest") {
+        if let digest: String = try row["digest"] {
             data = try DataSet(
-                chats: row.integer("chats"), heldOut: row.integer("held_out"), preferences: row.integer("preferences"),
-                tokens: row.optionalInteger("tokens"), digest: digest)
+                chats: row["chats"], heldOut: row["held_out"], preferences: row["preferences"],
+                tokens: row["tokens"], digest: digest)
         }
         try self.init(
-            id: row.id("id"), name: row.text("name"), state: state, settings: row.text("settings"), base: row.optionalText("base_id"),
-            basePath: row.text("base_path"), isScheduled: row.integer("is_scheduled") != 0, machine: row.text("machine"),
-            folder: row.text("folder"), server: row.optionalID("server_id"), process: process, attempts: row.integer("attempts"),
-            logBytes: row.integer("log_bytes"), outputBytes: row.integer("output_bytes"),
-            stopSentAt: row.optionalTimestamp("stop_sent_at"),
-            createdAt: row.timestamp("created_at"), createdBy: row.text("created_by"), startedAt: row.optionalTimestamp("started_at"),
-            finishedAt: row.optionalTimestamp("finished_at"), data: data, progress: progress, message: row.optionalText("message"),
-            model: row.optionalText("model_id"))
+            id: row["id"], name: row["name"], state: row["state"], settings: row["settings"], base: row["base_id"],
+            basePath: row["base_path"], isScheduled: row["is_scheduled"], machine: row["machine"],
+            folder: row["folder"], server: row["server_id"], process: process, attempts: row["attempts"],
+            logBytes: row["log_bytes"], outputBytes: row["output_bytes"], stopSentAt: row["stop_sent_at"], createdAt: row["created_at"],
+            createdBy: row["created_by"], startedAt: row["started_at"],
+            finishedAt: row["finished_at"], data: data, progress: progress, message: row["message"],
+            model: row["model_id"])
     }
 }

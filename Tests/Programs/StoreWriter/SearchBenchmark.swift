@@ -18,10 +18,8 @@ struct SearchBenchmark {
     func run(_ report: (String) -> Void) throws(StoreError) {
         let indexed = try store(), scanning = try store { $0.conversationsReadFirst = .max }
         let user = try reader(in: indexed)
-        let size = try indexed.database.transaction(.read) { connection throws(StoreError) in
-            let sql = "SELECT CAST(sum(characters) AS BIGINT) FROM conversations WHERE owner_id = $1"
-            return try connection.firstRow(sql, [.text(user)])?.integer(0)
-        }
+        let sql = "SELECT CAST(sum(characters) AS BIGINT) AS size FROM conversations WHERE owner_id = $1"
+        let size: Int? = try indexed.database.read(sql, user).first?["size"]
         report("\(conversations) conversations of the user with \((size ?? 0) / 1_000_000) million characters, and as many of others")
         let texts = [
             ("in all", "a"), ("two letters", "ba"), ("a word", "bada"), ("in the oldest", "zebra crossing"), ("in none", "xylophone"),
@@ -103,13 +101,13 @@ struct SearchBenchmark {
                     try connection.execute("""
                         INSERT INTO conversations (id, owner_id, title, created_at, updated_at, message_count)
                         VALUES ($1, $2, $3, $4, $4, \(Self.messagesOfConversation))
-                        """, [.text(id), .text(owner), .text("chat \(i)"), .integer(i)])
+                        """, id, owner, "chat \(i)", i)
                     for position in 0..<Self.messagesOfConversation {
                         let content = i == 0 ? "Zebra Crossing " + text() : text()
                         try connection.execute("""
                             INSERT INTO messages (id, conversation_id, position, ordinal, role, content, created_at)
                             VALUES ($1, $2, $3, $3, 'user', $4, $5)
-                            """, [.text(MessageID()), .text(id), .integer(position), .text(content), .integer(i)])
+                            """, MessageID(), id, position, content, i)
                     }
                 }
             }
@@ -118,8 +116,8 @@ struct SearchBenchmark {
         try store.database.transaction(.write) { connection throws(StoreError) in
             try connection.execute("""
                 UPDATE conversations SET characters = (SELECT sum(length(content)) FROM messages WHERE conversation_id = conversations.id)
-                """, [])
-            _ = try connection.execute("ANALYZE", [])
+                """)
+            _ = try connection.execute("ANALYZE")
         }
         return reader
     }
