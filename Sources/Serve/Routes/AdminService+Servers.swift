@@ -15,9 +15,10 @@ extension AdminService {
         let own = replicas.currentStatus
         return replicas.servers.map { server in
             guard server.id == replicas.id else { return server }
-            return ServerRecord(
-                id: server.id, name: server.name, version: server.version, startedAt: server.startedAt, heartbeatAt: .now(),
-                status: own ?? server.status)
+            var current = server
+            current.heartbeatAt = .now()
+            current.status = own ?? server.status
+            return current
         }
     }
 

@@ -25,7 +25,7 @@ extension AdminQueries {
 
     /// Disables an account or enables it again. A disabled user cannot sign in, has no sessions, and their API keys are rejected.
     package func setDisabled(_ isDisabled: Bool, user: UserID, by request: AdminRequest) throws(StoreError) -> User {
-        return try change(isDisabled ? .disableUser : .enableUser, by: request) { connection, entry throws(StoreError) in
+        try change(isDisabled ? .disableUser : .enableUser, by: request) { connection, entry throws(StoreError) in
             if isDisabled { try Store.endAllSessions(of: user, on: connection) }
             let change = isDisabled ? "disabled_at = coalesce(disabled_at, $2)" : "disabled_at = NULL"
             let sql = "UPDATE users SET \(change) WHERE id = $1 RETURNING \(User.columns)"

@@ -59,13 +59,11 @@ extension Store {
 
     /// The number of conversations whose exchanges an export has. A guest's conversation is counted by its first exchange.
     package func collectedConversationCount() throws(StoreError) -> Int {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try connection.value("""
-                SELECT count(DISTINCT conversation_id)
-                    + coalesce(sum(CASE WHEN conversation_id IS NULL AND history = '' THEN 1 ELSE 0 END), 0)
-                FROM collected_chats WHERE (\(Self.isLeftOut)) IS NOT TRUE
-                """) ?? 0
-        }
+        try database.value("""
+            SELECT count(DISTINCT conversation_id)
+                + coalesce(sum(CASE WHEN conversation_id IS NULL AND history = '' THEN 1 ELSE 0 END), 0)
+            FROM collected_chats WHERE (\(Self.isLeftOut)) IS NOT TRUE
+            """) ?? 0
     }
 
     /// Returns collected chats in the order in which they were stored, without those that are left out of training.
@@ -77,16 +75,13 @@ extension Store {
     package func collectedChats(
         after number: Int = 0, limit: Int = 500
     ) throws(StoreError) -> (chats: [CollectedChat], last: Int?) {
-        try database.transaction(.read) { connection throws(StoreError) in
-            let rows = try connection.execute("""
-                SELECT number, created_at, history, question, answer FROM collected_chats
-                WHERE number > $1 AND (\(Self.isLeftOut)) IS NOT TRUE ORDER BY number LIMIT $2
-                """, number, limit)
-            let chats = try rows.map { row throws(StoreError) in
-                try CollectedChat(
-                    at: row["created_at"], history: row["history"], question: row["question"], answer: row["answer"])
-            }
-            return (chats, rows.count == limit ? try rows.last?["number"] : nil)
+        let rows = try database.read("""
+            SELECT number, created_at, history, question, answer FROM collected_chats
+            WHERE number > $1 AND (\(Self.isLeftOut)) IS NOT TRUE ORDER BY number LIMIT $2
+            """, number, limit)
+        let chats = try rows.map { row throws(StoreError) in
+            try CollectedChat(at: row["created_at"], history: row["history"], question: row["question"], answer: row["answer"])
         }
+        return (chats, rows.count == limit ? try rows.last?["number"] : nil)
     }
 }

@@ -151,9 +151,8 @@ extension Store {
     private static func storedMessage(
         _ id: MessageID, in conversation: ConversationID, on connection: any Connection
     ) throws(StoreError) -> Message? {
-        let row = try connection.firstRow(
-            "SELECT \(Message.columns) FROM messages WHERE id = $1 AND conversation_id = $2", id, conversation)
-        return try row.map(Message.init)
+        try connection.firstRow(
+            "SELECT \(Message.columns) FROM messages WHERE id = $1 AND conversation_id = $2", id, conversation).map(Message.init)
     }
 
     /// Takes a message and all that follow off the active path.

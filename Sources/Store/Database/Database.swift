@@ -104,6 +104,11 @@ extension Database {
         try transaction(.read) { connection throws(StoreError) in try connection.execute(sql, values: values) }
     }
 
+    /// The first column of the first row of one query.
+    package func value<Value: ColumnValue>(_ sql: String, _ values: any ColumnValue...) throws(StoreError) -> Value? {
+        try read(sql, values: values.map(\.sql)).first.map { row throws(StoreError) in try row.value(at: 0) }
+    }
+
     /// The first row of one query. Throws `notFound` if there is none.
     func find(_ entity: StoreError.Entity, _ sql: String, _ values: any ColumnValue...) throws(StoreError) -> Row {
         guard let row = try read(sql, values: values.map(\.sql)).first else { throw .notFound(entity) }

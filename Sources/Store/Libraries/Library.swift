@@ -57,15 +57,6 @@ package struct LibraryFile: Sendable, Equatable {
     package let upload: Upload
     package let addedAt: Timestamp
     package let state: State
-
-    /// A file that was just added.
-    package init(_ upload: Upload) { self.init(upload: upload, addedAt: upload.createdAt, state: .waiting) }
-
-    init(upload: Upload, addedAt: Timestamp, state: State) {
-        self.upload = upload
-        self.addedAt = addedAt
-        self.state = state
-    }
 }
 
 extension Library {

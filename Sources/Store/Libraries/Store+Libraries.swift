@@ -104,7 +104,7 @@ extension Store {
     }
 
     static func library(_ id: LibraryID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Library {
-        return try Library(connection.find(
+        try Library(connection.find(
             .library, "SELECT \(Library.columns) FROM \(Library.source) WHERE libraries.id = $1 AND owner_id = $2", id, owner))
     }
 

@@ -58,7 +58,7 @@ extension Store {
     }
 
     private static func upload(_ id: UploadID, of owner: UserID, on connection: any Connection) throws(StoreError) -> Upload {
-        return try Upload(connection.find(.file, "SELECT \(Upload.columns) FROM uploads WHERE id = $1 AND owner_id = $2", id, owner))
+        try Upload(connection.find(.file, "SELECT \(Upload.columns) FROM uploads WHERE id = $1 AND owner_id = $2", id, owner))
     }
 
     /// The bytes of a file, for those who may read it.

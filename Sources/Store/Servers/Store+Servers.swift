@@ -2,17 +2,9 @@
 package struct ServerRecord: Sendable, Equatable {
     package let id: ServerID
     package let name, version: String
-    package let startedAt, heartbeatAt: Timestamp
-    package let status: ServerStatus
-
-    package init(id: ServerID, name: String, version: String, startedAt: Timestamp, heartbeatAt: Timestamp, status: ServerStatus) {
-        self.id = id
-        self.name = name
-        self.version = version
-        self.startedAt = startedAt
-        self.heartbeatAt = heartbeatAt
-        self.status = status
-    }
+    package let startedAt: Timestamp
+    package var heartbeatAt: Timestamp
+    package var status: ServerStatus
 }
 
 /// What a server publishes about itself with each heartbeat.
@@ -63,16 +55,12 @@ extension Store {
 
     /// The names of the servers that are alive and sign session tokens with another key.
     package func servers(withOtherKeyThan digest: String) throws(StoreError) -> [String] {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try servers(withOtherKeyThan: digest, on: connection)
-        }
+        try database.transaction(.read) { connection throws(StoreError) in try servers(withOtherKeyThan: digest, on: connection) }
     }
 
     private func servers(withOtherKeyThan digest: String, on connection: any Connection) throws(StoreError) -> [String] {
         let condition = isAlive(within: options.leaseTime)
-        return try connection.values(
-            "SELECT name FROM servers WHERE key_digest <> $1 AND \(condition) ORDER BY name",
-            digest)
+        return try connection.values("SELECT name FROM servers WHERE key_digest <> $1 AND \(condition) ORDER BY name", digest)
     }
 
     package var leaseTime: Duration { options.leaseTime }

@@ -3,9 +3,7 @@
 ///     try store.set("jwt_secret_digest", to: digest)
 extension Store {
     package func setting(_ name: String) throws(StoreError) -> String? {
-        try database.transaction(.read) { connection throws(StoreError) in
-            try Self.setting(name, on: connection)
-        }
+        try database.transaction(.read) { connection throws(StoreError) in try Self.setting(name, on: connection) }
     }
 
     static func setting(_ name: String, on connection: any Connection) throws(StoreError) -> String? {

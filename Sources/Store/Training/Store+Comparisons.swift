@@ -48,15 +48,13 @@ extension Store {
             ORDER BY created_at, id LIMIT 1
             """
         // Most looks find none, and a reading transaction does not wait for writers.
-        let isWaiting = try database.read(waiting, machine).first != nil
-        if !isWaiting { return nil }
+        if try database.read(waiting, machine).isEmpty { return nil }
         return try database.transaction(.write) { connection throws(StoreError) in
             try connection.lockTable("comparisons")
-            let row = try connection.firstRow("""
+            return try connection.firstRow("""
                 UPDATE comparisons SET server_id = $2, attempts = attempts + 1 WHERE id = (\(waiting))
                 RETURNING \(ModelComparisonRecord.columns)
-                """, machine, server)
-            return try row.map(ModelComparisonRecord.init)
+                """, machine, server).map(ModelComparisonRecord.init)
         }
     }
 
@@ -95,7 +93,7 @@ extension Store {
     package func changeVotes(
         of id: ComparisonID, by request: AdminRequest, _ change: (ModelComparisonRecord) throws(StoreError) -> String
     ) throws(StoreError) -> ModelComparisonRecord {
-        return try admin.change(.vote, by: request) { connection, entry throws(StoreError) in
+        try admin.change(.vote, by: request) { connection, entry throws(StoreError) in
             let row = try connection.find(
                 .comparison, "SELECT \(ModelComparisonRecord.columns) FROM comparisons WHERE id = $1 \(connection.dialect.rowLock)", id)
             let old = try ModelComparisonRecord(row), votes = try change(old)

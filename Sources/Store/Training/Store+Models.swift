@@ -28,12 +28,11 @@ extension Store {
     }
 
     static func model(_ id: ModelID, on connection: any Connection) throws(StoreError) -> RegisteredModel {
-        return try RegisteredModel(connection.find(.model, "SELECT \(RegisteredModel.columns) FROM models WHERE id = $1", id))
+        try RegisteredModel(connection.find(.model, "SELECT \(RegisteredModel.columns) FROM models WHERE id = $1", id))
     }
 
     static func model(in state: RegisteredModel.State, on connection: any Connection) throws(StoreError) -> RegisteredModel? {
-        let row = try connection.firstRow("SELECT \(RegisteredModel.columns) FROM models WHERE state = $1", state)
-        return try row.map(RegisteredModel.init)
+        try connection.firstRow("SELECT \(RegisteredModel.columns) FROM models WHERE state = $1", state).map(RegisteredModel.init)
     }
 
     /// Registers a model as a candidate. A file that is registered, or a run that has registered its model, is not registered again.
@@ -86,10 +85,9 @@ extension Store {
 
     /// The model with this path and these contents.
     static func model(with new: NewModel, on connection: any Connection) throws(StoreError) -> RegisteredModel? {
-        let row = try connection.firstRow("""
+        try connection.firstRow("""
             SELECT \(RegisteredModel.columns) FROM models WHERE path = $1 AND digest = $2 AND files_deleted_at IS NULL
-            """, new.path, new.digest)
-        return try row.map(RegisteredModel.init)
+            """, new.path, new.digest).map(RegisteredModel.init)
     }
 
     /// Candidates of runs that were not compared with the active model yet.

@@ -23,12 +23,11 @@ extension Store {
         _ run: TrainingRunID, by server: ServerID, on machine: String
     ) throws(StoreError) -> TrainingRunRecord? {
         try database.transaction(.write) { connection throws(StoreError) in
-            let row = try connection.firstRow("""
+            return try connection.firstRow("""
                 UPDATE training_runs SET server_id = $2, machine = $3
                 WHERE id = $1 AND state IN ('queued', 'running', 'stopping')
                 AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer)) RETURNING \(TrainingRunRecord.columns)
-                """, run, server, machine)
-            return try row.map(TrainingRunRecord.init)
+                """, run, server, machine).map(TrainingRunRecord.init)
         }
     }
 
@@ -40,14 +39,13 @@ extension Store {
         return try database.transaction(.write) { connection throws(StoreError) in
             // If two servers of a machine begin two runs at once, the second one sees the first run.
             try connection.lockTable("training_runs")
-            let row = try connection.firstRow("""
+            return try connection.firstRow("""
                 UPDATE training_runs SET state = 'running', server_id = $2, machine = $3, started_at = COALESCE(started_at, $4)
                 WHERE id = $1 AND state = 'queued' AND (server_id IS NULL OR server_id = $2 OR NOT \(hasLivingServer))
                 AND NOT EXISTS (SELECT 1 FROM training_runs AS others
                     WHERE others.machine = $3 AND others.state IN ('running', 'stopping'))
                 RETURNING \(TrainingRunRecord.columns)
-                """, run, server, machine, now)
-            return try row.map(TrainingRunRecord.init)
+                """, run, server, machine, now).map(TrainingRunRecord.init)
         }
     }
 

@@ -6,15 +6,12 @@ extension Store {
 
     /// Leaves all chats of an account out of training, or lets them be used again.
     package func setExcludedFromTraining(_ user: UserID, to isExcluded: Bool) throws(StoreError) {
-        let now = options.now()
-        let isFound = try database.transaction(.write) { connection throws(StoreError) in
-            let row = isExcluded
-                ? try connection.firstRow(
-                    "UPDATE users SET training_excluded_at = COALESCE(training_excluded_at, $2) WHERE id = $1 RETURNING id", user, now)
-                : try connection.firstRow("UPDATE users SET training_excluded_at = NULL WHERE id = $1 RETURNING id", user)
-            return row != nil
-        }
-        guard isFound else { throw .notFound(.user) }
+        let changed = try isExcluded
+            ? database.write(
+                "UPDATE users SET training_excluded_at = COALESCE(training_excluded_at, $2) WHERE id = $1 RETURNING id",
+                user, options.now())
+            : database.write("UPDATE users SET training_excluded_at = NULL WHERE id = $1 RETURNING id", user)
+        if changed.isEmpty { throw .notFound(.user) }
     }
 }
 

@@ -22,18 +22,13 @@ extension Store {
             last = next
             if let end, ContinuousClock.now >= end { break }
         }
-        return try database.transaction(.read) { connection throws(StoreError) in
-            try connection.value("SELECT count(*) FROM training_chat_changes") ?? 0
-        }
+        return try database.value("SELECT count(*) FROM training_chat_changes") ?? 0
     }
 
     /// - Returns: The number of the last change that was read; nil if there was none.
     private func refreshBatch(after last: Int) throws(StoreError) -> Int? {
         let sql = "SELECT number, chat_id FROM training_chat_changes WHERE number > $1 ORDER BY number LIMIT \(Self.batch)"
-        let isEmpty = try database.transaction(.read) { connection throws(StoreError) in
-            try connection.firstRow(sql, last) == nil
-        }
-        if isEmpty { return nil }
+        if try database.read(sql, last).isEmpty { return nil }
         let now = options.now()
         return try database.transaction(.write) { connection throws(StoreError) in
             // Servers take turns, so that near-duplicates are found.

@@ -5,22 +5,21 @@
 extension Store {
     /// - Returns: nil if another run has the name.
     package func addTrainingRun(_ new: NewTrainingRun, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
-        let id = TrainingRunID(), entry = admin.entry(.createRun, request), now = options.now()
-        return try database.transaction(.write) { connection throws(StoreError) in
-            try addTrainingRun(new, as: id, entry, at: now, on: connection)
+        let id = TrainingRunID()
+        return try admin.change(.createRun, by: request) { connection, entry throws(StoreError) in
+            try addTrainingRun(new, as: id, entry, on: connection)
         }
     }
 
     func addTrainingRun(
-        _ new: NewTrainingRun, as id: TrainingRunID, _ entry: AdminQueries.NewAuditEntry, at now: Timestamp,
-        on connection: any Connection
+        _ new: NewTrainingRun, as id: TrainingRunID, _ entry: AdminQueries.NewAuditEntry, on connection: any Connection
     ) throws(StoreError) -> TrainingRunRecord? {
         try connection.execute("""
             INSERT INTO training_runs
                 (id, name, settings, base_id, base_path, is_scheduled, machine, folder, created_at, created_by, state, message, finished_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
-            """, id, new.name, new.settings, new.base, new.basePath, new.isScheduled, new.machine, new.folder, now,
-                entry.request.actor, new.failure == nil ? "queued" : "failed", new.failure, new.failure == nil ? nil : now)
+            """, id, new.name, new.settings, new.base, new.basePath, new.isScheduled, new.machine, new.folder, entry.time,
+                entry.request.actor, new.failure == nil ? "queued" : "failed", new.failure, new.failure == nil ? nil : entry.time)
         guard let run = try Self.trainingRun(id, on: connection) else { return nil }
         try entry.write(id, new.name, on: connection)
         try Self.notifyServers(on: connection)
@@ -46,10 +45,7 @@ extension Store {
     }
 
     package func trainingRun(_ id: TrainingRunID) throws(StoreError) -> TrainingRunRecord {
-        try database.transaction(.read) { connection throws(StoreError) in
-            guard let run = try Self.trainingRun(id, on: connection) else { throw .notFound(.run) }
-            return run
-        }
+        try TrainingRunRecord(database.find(.run, "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1", id))
     }
 
     static func trainingRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord? {
@@ -58,15 +54,13 @@ extension Store {
     }
 
     package func trainingRunOutput(_ id: TrainingRunID) throws(StoreError) -> TrainingRunOutput {
-        try database.transaction(.read) { connection throws(StoreError) in
-            var output = TrainingRunOutput()
-            let row = try connection.firstRow("SELECT curve, samples, log FROM training_run_output WHERE run_id = $1", id)
-            guard let row else { return output }
-            output.curve = try row["curve"]
-            output.samples = try row["samples"]
-            output.log = try row["log"]
-            return output
-        }
+        var output = TrainingRunOutput()
+        let row = try database.read("SELECT curve, samples, log FROM training_run_output WHERE run_id = $1", id).first
+        guard let row else { return output }
+        output.curve = try row["curve"]
+        output.samples = try row["samples"]
+        output.log = try row["log"]
+        return output
     }
 
     /// Asks the server of a run to stop it. A run that waits is stopped at once, one that has ended does not change.
@@ -75,8 +69,7 @@ extension Store {
     package func requestStop(
         ofRun id: TrainingRunID, by request: AdminRequest, isAbandoned: (TrainingRunRecord) -> Bool = { _ in false }
     ) throws(StoreError) -> TrainingRunRecord {
-        let entry = admin.entry(.stopRun, request), now = options.now()
-        return try changeRun(id, entry) { run, connection throws(StoreError) in
+        try changeRun(id, .stopRun, by: request) { run, connection, now throws(StoreError) in
             if run.state.hasEnded { return false }
             let endsNow = run.state == .queued || isAbandoned(run)
             try connection.execute("""
@@ -90,9 +83,8 @@ extension Store {
     ///
     /// - Returns: nil if it is in progress or has finished.
     package func resumeTrainingRun(_ id: TrainingRunID, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
-        let entry = admin.entry(.resumeRun, request)
         var isResumed = true
-        let run = try changeRun(id, entry) { run, connection throws(StoreError) in
+        let run = try changeRun(id, .resumeRun, by: request) { run, connection, _ throws(StoreError) in
             isResumed = run.state == .stopped || run.state == .failed || run.state == .queued
             guard isResumed, run.state != .queued else { return false }
             try connection.execute("""
@@ -109,7 +101,7 @@ extension Store {
     ///
     /// - Returns: nil if it is in progress.
     package func deleteTrainingRun(_ id: TrainingRunID, by request: AdminRequest) throws(StoreError) -> TrainingRunRecord? {
-        return try admin.change(.deleteRun, by: request) { connection, entry throws(StoreError) in
+        try admin.change(.deleteRun, by: request) { connection, entry throws(StoreError) in
             let run = try lockedRun(id, on: connection)
             if run.state.isInProgress { return nil }
             try connection.execute("DELETE FROM training_runs WHERE id = $1", id)
@@ -119,18 +111,18 @@ extension Store {
     }
 
     private func lockedRun(_ id: TrainingRunID, on connection: any Connection) throws(StoreError) -> TrainingRunRecord {
-        return try TrainingRunRecord(connection.find(
+        try TrainingRunRecord(connection.find(
             .run, "SELECT \(TrainingRunRecord.columns) FROM training_runs WHERE id = $1 \(database.dialect.rowLock)", id))
     }
 
     /// Changes a run, and writes an audit line if `change` returns true.
     private func changeRun(
-        _ id: TrainingRunID, _ entry: AdminQueries.NewAuditEntry,
-        _ change: (TrainingRunRecord, any Connection) throws(StoreError) -> Bool
+        _ id: TrainingRunID, _ action: AdminQueries.Action, by request: AdminRequest,
+        _ change: (TrainingRunRecord, any Connection, _ now: Timestamp) throws(StoreError) -> Bool
     ) throws(StoreError) -> TrainingRunRecord {
-        try database.transaction(.write) { connection throws(StoreError) in
+        try admin.change(action, by: request) { connection, entry throws(StoreError) in
             let run = try lockedRun(id, on: connection)
-            if try change(run, connection) {
+            if try change(run, connection, entry.time) {
                 try entry.write(id, run.name, on: connection)
                 try Self.notifyServers(on: connection)
             }

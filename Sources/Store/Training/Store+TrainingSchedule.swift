@@ -48,7 +48,7 @@ extension Store {
     package func changeTrainingSchedule(
         by request: AdminRequest, _ change: (inout TrainingSchedule) -> Void
     ) throws(StoreError) -> TrainingSchedule {
-        return try admin.change(.setSchedule, by: request) { connection, entry throws(StoreError) in
+        try admin.change(.setSchedule, by: request) { connection, entry throws(StoreError) in
             _ = try connection.execute("SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)")
             var schedule = try Self.trainingSchedule(on: connection)
             change(&schedule)
@@ -69,9 +69,8 @@ extension Store {
     package func advance(
         _ schedule: TrainingSchedule, to next: TrainingSchedule, starting run: NewTrainingRun?
     ) throws(StoreError) -> TrainingRunRecord? {
-        let id = TrainingRunID(), now = options.now()
-        let entry = admin.entry(.createRun, AdminRequest(actor: "schedule", address: ""))
-        return try database.transaction(.write) { connection throws(StoreError) in
+        let id = TrainingRunID()
+        return try admin.change(.createRun, by: AdminRequest(actor: "schedule", address: "")) { connection, entry throws(StoreError) in
             let change: Int? = try connection.value("SELECT change FROM training_schedule WHERE id = 1 \(database.dialect.rowLock)")
             guard change == schedule.change else {
                 // A transaction that runs again after a lost connection has added it.
@@ -81,7 +80,7 @@ extension Store {
             next.change = schedule.change
             var added: TrainingRunRecord?
             if let run {
-                added = try addTrainingRun(run, as: id, entry, at: now, on: connection)
+                added = try addTrainingRun(run, as: id, entry, on: connection)
                 next.lastRun = added?.id ?? schedule.lastRun
             }
             try Self.write(next, on: connection)

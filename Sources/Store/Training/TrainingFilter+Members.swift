@@ -17,12 +17,6 @@ extension TrainingFilter {
         package let kind: Kind
         package let help: String
 
-        fileprivate init(_ name: String, _ kind: Kind, _ help: String) {
-            self.name = name
-            self.kind = kind
-            self.help = help
-        }
-
         fileprivate func text(in filter: TrainingFilter) -> String? {
             switch kind {
             case .text(let path), .choice(_, let path): filter[keyPath: path]
@@ -33,46 +27,34 @@ extension TrainingFilter {
     }
 
     package static let members = [
-        Member("q", .text(\.text), "Only chats whose title or messages contain TEXT."),
-        Member("state", .choice(TrainingChat.State.allCases.map(\.rawValue), \.stateName), "Only chats in this state."),
-        Member("rating", .choice(Rating.allCases.map(\.rawValue), \.ratingName),
-               "Only chats with an answer that was rated or corrected so, or with none."),
-        Member("tag", .text(\.tag), "Only chats with this tag."),
-        Member("model", .text(\.model), "Only chats whose last answer is of this model."),
-        Member("source", .choice(TrainingChat.Source.allCases.map(\.rawValue), \.sourceName),
-               "Only chats of accounts, of guests, or imported ones."),
-        Member("person", .text(\.person), "Only chats of this person, as slm training chats shows it."),
-        Member("flag", .choice(Flag.allCases.map(\.rawValue), \.flagName), "Only chats with near-duplicates, or with personal data."),
-        Member("from", .time(\.from), "Only chats whose last message is of this day or later, such as 2026-11-01."),
-        Member("to", .time(\.to), "Only chats whose last message is before this day."),
-        Member("min_turns", .count(\.minTurns), "Only chats of at least N answers."),
-        Member("max_turns", .count(\.maxTurns), "Only chats of at most N answers."),
-        Member("min_characters", .count(\.minCharacters), "Only chats of at least N characters."),
-        Member("max_characters", .count(\.maxCharacters), "Only chats of at most N characters."),
+        Member(name: "q", kind: .text(\.text), help: "Only chats whose title or messages contain TEXT."),
+        Member(name: "state", kind: .choice(TrainingChat.State.allCases.map(\.rawValue), \.state.name), help: "Only chats in this state."),
+        Member(name: "rating", kind: .choice(Rating.allCases.map(\.rawValue), \.rating.name),
+               help: "Only chats with an answer that was rated or corrected so, or with none."),
+        Member(name: "tag", kind: .text(\.tag), help: "Only chats with this tag."),
+        Member(name: "model", kind: .text(\.model), help: "Only chats whose last answer is of this model."),
+        Member(name: "source", kind: .choice(TrainingChat.Source.allCases.map(\.rawValue), \.source.name),
+               help: "Only chats of accounts, of guests, or imported ones."),
+        Member(name: "person", kind: .text(\.person), help: "Only chats of this person, as slm training chats shows it."),
+        Member(name: "flag", kind: .choice(Flag.allCases.map(\.rawValue), \.flag.name),
+               help: "Only chats with near-duplicates, or with personal data."),
+        Member(name: "from", kind: .time(\.from), help: "Only chats whose last message is of this day or later, such as 2026-11-01."),
+        Member(name: "to", kind: .time(\.to), help: "Only chats whose last message is before this day."),
+        Member(name: "min_turns", kind: .count(\.minTurns), help: "Only chats of at least N answers."),
+        Member(name: "max_turns", kind: .count(\.maxTurns), help: "Only chats of at most N answers."),
+        Member(name: "min_characters", kind: .count(\.minCharacters), help: "Only chats of at least N characters."),
+        Member(name: "max_characters", kind: .count(\.maxCharacters), help: "Only chats of at most N characters."),
     ]
 
     /// The members that are set, as texts.
     package var parameters: [(name: String, value: String)] {
         Self.members.compactMap { member in member.text(in: self).map { (member.name, $0) } }
     }
+}
 
-    private var stateName: String? {
-        get { state?.rawValue }
-        set { state = newValue.flatMap { TrainingChat.State(rawValue: $0) } }
-    }
-
-    private var ratingName: String? {
-        get { rating?.rawValue }
-        set { rating = newValue.flatMap { Rating(rawValue: $0) } }
-    }
-
-    private var sourceName: String? {
-        get { source?.rawValue }
-        set { source = newValue.flatMap { TrainingChat.Source(rawValue: $0) } }
-    }
-
-    private var flagName: String? {
-        get { flag?.rawValue }
-        set { flag = newValue.flatMap { Flag(rawValue: $0) } }
+extension Optional where Wrapped: RawRepresentable<String> {
+    fileprivate var name: String? {
+        get { self?.rawValue }
+        set { self = newValue.flatMap { Wrapped(rawValue: $0) } }
     }
 }
