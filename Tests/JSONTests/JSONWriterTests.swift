@@ -24,6 +24,11 @@ import Testing
             """)
     }
 
+    @Test func `a list is an array with an object for each element`() {
+        let text = JSONWriter.text { $0.objects("items", [1, 2]) { number, object in object["n"] = number } }
+        #expect(text == #"{"items":[{"n":1},{"n":2}]}"#)
+    }
+
     @Test func `members are set by key, and nil is null`() {
         var writer = JSONWriter()
         writer.object {

@@ -48,13 +48,9 @@ package final class ChatLog: Sendable {
     private static func json(_ history: [Conversation.Message]) -> String {
         if history.isEmpty { return "" }
         var writer = JSONWriter()
-        writer.array { list in
-            for message in history {
-                list.object {
-                    $0["role"] = message.role.rawValue
-                    $0["content"] = replacingNUL(message.text)
-                }
-            }
+        writer.objects(history) { message, object in
+            object["role"] = message.role.rawValue
+            object["content"] = replacingNUL(message.text)
         }
         return writer.text
     }

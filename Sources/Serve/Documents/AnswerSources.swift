@@ -20,7 +20,7 @@ struct AnswerSources: Sendable {
     var passages: [Passage] { prompt.sources }
 
     func write(to object: inout JSONWriter) {
-        object.array("passages") { list in for passage in prompt.sources { list.object { passage.write(to: &$0) } } }
+        object.objects("passages", prompt.sources) { $0.write(to: &$1) }
         if let note = prompt.note { object["note"] = note.capitalizedFirst }
         object["words"] = words
         object["prompt"] = prompt.message

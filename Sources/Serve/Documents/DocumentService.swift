@@ -22,7 +22,7 @@ struct DocumentService: Sendable {
         let account = context.client.account, listed = try documents.readable(by: account).listed()
         let used = documents.libraries == nil ? nil : try account.map { try documents.store.uploadedBytes(of: $0) }
         return Response.json { whole in
-            whole.array("documents") { list in for index in listed { list.object { write(index, account, to: &$0) } } }
+            whole.objects("documents", listed) { write($0, account, to: &$1) }
             guard let used else { return }
             whole.object("uploads") { uploads in
                 uploads["bytes"] = documents.store.options.maxUploadedBytes
@@ -52,9 +52,7 @@ struct DocumentService: Sendable {
         let chosen = try fields.documents(readable) ?? readable.all()
         try rateLimits.checkSearch(context.client.key)
         let passages = try chosen.passages(for: query, limit: limit)
-        return Response.json { found in
-            found.array("passages") { list in for passage in passages { list.object { passage.write(to: &$0) } } }
-        }
+        return Response.json { $0.objects("passages", passages) { $0.write(to: &$1) } }
     }
 
     /// A file of the operator, as it was indexed, and what has become of it since.
@@ -76,7 +74,7 @@ struct DocumentService: Sendable {
         return Response.json { whole in
             whole["total"] = found.total
             whole["file_state"] = found.state.rawValue
-            whole.array("passages") { list in for passage in found.passages { list.object { passage.write(to: &$0) } } }
+            whole.objects("passages", found.passages) { $0.write(to: &$1) }
         }
     }
 }

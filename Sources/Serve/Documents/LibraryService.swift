@@ -163,7 +163,7 @@ struct LibraryService: Sendable {
         let (total, passages) = try passages(of: upload, in: library, from: start, limit: limit)
         return Response.json { whole in
             whole["total"] = total
-            whole.array("passages") { list in for passage in passages { list.object { passage.write(to: &$0) } } }
+            whole.objects("passages", passages) { $0.write(to: &$1) }
         }
     }
 
@@ -186,7 +186,7 @@ struct LibraryService: Sendable {
         let account = context.client.account, readers = library.owner == account ? try store.readers(of: library.id) : nil
         return Response.json(status) { whole in
             library.write(to: &whole, for: account, readers: readers)
-            if let files { whole.array("files") { list in for file in files { list.object { file.write(to: &$0) } } } }
+            if let files { whole.objects("files", files) { $0.write(to: &$1) } }
         }
     }
 }

@@ -176,7 +176,7 @@ extension VectorStoreService {
         return Response.json { page in
             page["object"] = "vector_store.search_results.page"
             page.array("search_query") { $0.string(query) }
-            page.array("data") { list in for passage in passages { list.object { passage.writeSearchResult(to: &$0) } } }
+            page.objects("data", passages) { $0.writeSearchResult(to: &$1) }
             page["has_more"] = false
             page.null("next_page")
         }
@@ -230,13 +230,9 @@ extension VectorStoreService {
         let (_, passages) = try libraries.passages(of: upload, in: library, from: 0, limit: 10_000)
         return Response.json { page in
             page["object"] = "vector_store.file_content.page"
-            page.array("data") { list in
-                for passage in passages {
-                    list.object {
-                        $0["type"] = "text"
-                        $0["text"] = passage.text
-                    }
-                }
+            page.objects("data", passages) { passage, object in
+                object["type"] = "text"
+                object["text"] = passage.text
             }
             page["has_more"] = false
             page.null("next_page")

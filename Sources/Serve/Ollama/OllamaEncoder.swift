@@ -100,16 +100,12 @@ struct OllamaEncoder: AnswerEncoder {
         object[name] = output.content
         if !output.reasoning.isEmpty { object["thinking"] = output.reasoning }
         if output.calls.isEmpty { return }
-        object.array("tool_calls") { list in
-            for call in output.calls {
-                list.object {
-                    $0["id"] = call.id
-                    $0.object("function") {
-                        $0["index"] = call.index
-                        $0["name"] = call.call.name
-                        $0.json("arguments", String(decoding: call.call.arguments, as: UTF8.self))
-                    }
-                }
+        object.objects("tool_calls", output.calls) { call, object in
+            object["id"] = call.id
+            object.object("function") {
+                $0["index"] = call.index
+                $0["name"] = call.call.name
+                $0.json("arguments", String(decoding: call.call.arguments, as: UTF8.self))
             }
         }
     }

@@ -76,14 +76,10 @@ struct EmbeddingFields {
     func response(_ embeddings: [[Float]], model: String, tokens: Int) -> [UInt8] {
         return JSONWriter.bytes { response in
             response["object"] = "list"
-            response.array("data") { list in
-                for (index, embedding) in embeddings.enumerated() {
-                    list.object {
-                        $0["object"] = "embedding"
-                        $0["index"] = index
-                        $0.key("embedding"); write(embedding, to: &$0)
-                    }
-                }
+            response.objects("data", embeddings.enumerated()) { item, object in
+                object["object"] = "embedding"
+                object["index"] = item.offset
+                object.key("embedding"); write(item.element, to: &object)
             }
             response["model"] = model
             response.object("usage") {

@@ -14,17 +14,9 @@ extension [GeneratedToken] {
 
     /// A list with an object for each token that has a log-probability.
     func writeLogProbabilityList(to writer: inout JSONWriter) {
-        writer.array { list in
-            for token in self where token.logProbability != nil {
-                list.object { entry in
-                    Self.write(token.bytes, token.logProbability ?? 0, to: &entry)
-                    entry.array("top_logprobs") { alternatives in
-                        for other in token.alternatives {
-                            alternatives.object { Self.write(other.bytes, other.logProbability, to: &$0) }
-                        }
-                    }
-                }
-            }
+        writer.objects(self.filter { $0.logProbability != nil }) { token, entry in
+            Self.write(token.bytes, token.logProbability ?? 0, to: &entry)
+            entry.objects("top_logprobs", token.alternatives) { Self.write($0.bytes, $0.logProbability, to: &$1) }
         }
     }
 

@@ -44,16 +44,10 @@ struct RerankFields {
         return JSONWriter.bytes { response in
             response["object"] = "list"
             response["model"] = model
-            response.array("results") { list in
-                for index in order.prefix(limit) {
-                    list.object { result in
-                        result["index"] = index
-                        result.json("relevance_score", scores[index].description)
-                        if returnsDocuments {
-                            result.object("document") { $0["text"] = documents[index] }
-                        }
-                    }
-                }
+            response.objects("results", order.prefix(limit)) { index, result in
+                result["index"] = index
+                result.json("relevance_score", scores[index].description)
+                if returnsDocuments { result.object("document") { $0["text"] = documents[index] } }
             }
             response.object("usage") {
                 $0["prompt_tokens"] = tokens

@@ -18,7 +18,7 @@ extension Response {
         let page = rest.prefix(limit)
         return .json { list in
             list["object"] = "list"
-            list.array("data") { data in for element in page { data.object { write(element, &$0) } } }
+            list.objects("data", page) { write($0, &$1) }
             list["first_id"] = page.first.map(id)
             list["last_id"] = page.last.map(id)
             list["has_more"] = rest.count > page.count

@@ -77,7 +77,7 @@ struct ResponseObject: Sendable {
             response.null()
         }
         response["model"] = model
-        response.array("output") { list in for item in answer.items { list.object { item.write(to: &$0) } } }
+        response.objects("output", answer.items) { $0.write(to: &$1) }
         for (name, json) in repeated { response.json(name, json) }
         response.key("usage"); writeUsage(of: answer, to: &response)
         writeWarning(answer.start, to: &response)

@@ -131,14 +131,9 @@ struct ResponsesRequest {
             for (index, tool) in tools.enumerated() where tool["type"]?.isString("function") != true && !Self.searchesFiles(tool) {
                 throw .invalid("tools[\(index)].type", "expected function or file_search: the server has no other tools of its own.")
             }
-            let indices = try functions
-            body.array("tools") { list in
-                for index in indices {
-                    list.object { list in
-                        list["type"] = "function"
-                        list.object("function") { Self.copy(["name", "description", "parameters", "strict"], of: tools[index], to: &$0) }
-                    }
-                }
+            body.objects("tools", try functions) { index, tool in
+                tool["type"] = "function"
+                tool.object("function") { Self.copy(["name", "description", "parameters", "strict"], of: tools[index], to: &$0) }
             }
         }
         // A search needs no call of the model.

@@ -87,16 +87,12 @@ extension APIService {
     private func listOllamaModels(_ context: RequestContext) throws -> Response {
         let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + [settings.embeddingModel].compactMap(\.self)
         return Response.json { response in
-            response.array("models") { list in
-                for model in listed {
-                    list.object {
-                        $0["name"] = model.name
-                        $0["model"] = model.name
-                        writeOllamaDetails(of: model, to: &$0)
-                        // As Ollama writes for a model that is never unloaded.
-                        $0["expires_at"] = "2318-01-01T00:00:00Z"
-                    }
-                }
+            response.objects("models", listed) { model, object in
+                object["name"] = model.name
+                object["model"] = model.name
+                writeOllamaDetails(of: model, to: &object)
+                // As Ollama writes for a model that is never unloaded.
+                object["expires_at"] = "2318-01-01T00:00:00Z"
             }
         }
     }

@@ -96,7 +96,7 @@ extension APIService {
         let listed = try models.ready.listed(for: ServedModels.Sender(context.client)) + settings.encoders
         return Response.json { list in
             list["object"] = "list"
-            list.array("data") { data in for model in listed { data.object { write(model, to: &$0) } } }
+            list.objects("data", listed) { write($0, to: &$1) }
         }
     }
 

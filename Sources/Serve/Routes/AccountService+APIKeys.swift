@@ -13,9 +13,7 @@ extension AccountService {
 
     private func apiKeys(_ context: RequestContext) throws -> Response {
         let keys = try store.apiKeys(of: try context.account).filter { $0.revokedAt == nil }
-        return Response.json { list in
-            list.array("keys") { for key in keys { $0.object { key.write(to: &$0) } } }
-        }
+        return Response.json { $0.objects("keys", keys) { $0.write(to: &$1) } }
     }
 
     private func createAPIKey(_ context: RequestContext) throws -> Response {

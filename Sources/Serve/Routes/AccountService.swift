@@ -78,13 +78,9 @@ struct AccountService: Sendable {
     private func sessions(_ context: RequestContext) throws -> Response {
         let sessions = try store.sessions(of: try context.account)
         return Response.json { list in
-            list.array("sessions") { list in
-                for session in sessions {
-                    list.object {
-                        session.write(to: &$0)
-                        $0["current"] = session.id == context.client.session
-                    }
-                }
+            list.objects("sessions", sessions) { session, object in
+                session.write(to: &object)
+                object["current"] = session.id == context.client.session
             }
         }
     }
@@ -134,18 +130,12 @@ extension AccountService {
             try export.array("responses") { try writeResponses(of: user.id, to: &$0) }
             try export.array("libraries") { try writeLibraries(of: user.id, to: &$0) }
             // Their contents are downloaded one by one: together, they may be larger than the memory of a request.
-            try export.array("files") { list in
-                for upload in try store.uploads(of: user.id) { list.object { upload.write(to: &$0) } }
+            export.objects("files", try store.uploads(of: user.id)) { $0.write(to: &$1) }
+            export.objects("keys", keys) { key, object in
+                key.write(to: &object)
+                object["revoked_at"] = key.revokedAt?.description
             }
-            export.array("keys") { list in
-                for key in keys {
-                    list.object {
-                        key.write(to: &$0)
-                        $0["revoked_at"] = key.revokedAt?.description
-                    }
-                }
-            }
-            export.array("sessions") { for session in sessions { $0.object { session.write(to: &$0) } } }
+            export.objects("sessions", sessions) { $0.write(to: &$1) }
         }
         json.newline()
         return Response(.ok, [
@@ -159,7 +149,7 @@ extension AccountService {
             let readers = try store.readers(of: library.id), files = try store.files(of: library.id)
             list.object { object in
                 library.write(to: &object, for: user, readers: readers)
-                object.array("files") { for file in files { $0.object { file.write(to: &$0) } } }
+                object.objects("files", files) { $0.write(to: &$1) }
             }
         }
     }
@@ -191,7 +181,7 @@ extension AccountService {
                         settings.write(to: &$0)
                         Self.write(messages.filter(\.isActive), as: "messages", to: &$0)
                         Self.write(messages.filter { !$0.isActive }, as: "alternatives", to: &$0)
-                        $0.array("preferences") { list in for preference in preferences { list.object { preference.write(to: &$0) } } }
+                        $0.objects("preferences", preferences) { $0.write(to: &$1) }
                     }
                 } catch {
                     if error != .notFound(.conversation) { throw error }         // else deleted since the page was read
@@ -202,14 +192,10 @@ extension AccountService {
     }
 
     private static func write(_ messages: [TrainingMessage], as name: String, to object: inout JSONWriter) {
-        object.array(name) { list in
-            for stored in messages {
-                list.object {
-                    stored.message.write(to: &$0)
-                    stored.details.write(to: &$0)
-                    if !stored.isActive, let previous = stored.previous { $0["previous_id"] = previous.description }
-                }
-            }
+        object.objects(name, messages) { stored, object in
+            stored.message.write(to: &object)
+            stored.details.write(to: &object)
+            if !stored.isActive, let previous = stored.previous { object["previous_id"] = previous.description }
         }
     }
 }

@@ -25,14 +25,10 @@ extension AdminService {
     private func listServers() -> Response {
         let servers = currentServers
         return Response.json { list in
-            list.array("servers") { list in
-                for server in servers {
-                    list.object {
-                        server.write(to: &$0)
-                        // Whether it is the server that has answered this request.
-                        $0["current"] = server.id == replicas.id
-                    }
-                }
+            list.objects("servers", servers) { server, object in
+                server.write(to: &object)
+                // Whether it is the server that has answered this request.
+                object["current"] = server.id == replicas.id
             }
         }
     }

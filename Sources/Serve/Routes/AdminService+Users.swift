@@ -71,8 +71,7 @@ extension AdminService {
         guard let isDisabled = try RequestFields(of: context.request, known: ["disabled"]).boolean("disabled") else {
             throw APIError.invalid("disabled", "expected true or false, found nothing.")
         }
-        let user: User
-        do { user = try store.admin.setDisabled(isDisabled, user: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        let user = try store.admin.setDisabled(isDisabled, user: id, by: context.adminRequest)
         if isDisabled { replicas.stopAnswers(of: id, conversationLocks) }
         return Response.json { user.writeForAdmin(to: &$0) }
     }
@@ -83,50 +82,42 @@ extension AdminService {
         guard let role = Role(rawValue: text) else {
             throw APIError.invalid("role", "expected \(Role.allCases.map(\.rawValue).joined(separator: " or ")).")
         }
-        do {
-            try store.admin.setRole(of: id, to: role, by: context.adminRequest)
-            let user = try store.admin.user(id)
-            return Response.json { Self.write(user, to: &$0) }
-        } catch { throw Self.adminError(error) }
+        try store.admin.setRole(of: id, to: role, by: context.adminRequest)
+        let user = try store.admin.user(id)
+        return Response.json { Self.write(user, to: &$0) }
     }
 
     private func deleteUser(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
-        do { try store.admin.deleteUser(id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        try store.admin.deleteUser(id, by: context.adminRequest)
         replicas.stopAnswers(of: id, conversationLocks)
         return .noContent
     }
 
     private func addPasswordReset(_ context: RequestContext) throws -> Response {
-        let id: UserID = try context.id(of: "user")
         let lifetime = try Self.lifetime(try RequestFields(of: context.request, known: ["expires_in"], mayBeEmpty: true))
         let code = OneTimeCode()
-        let end: Timestamp
-        do {
-            end = try store.admin.addPasswordReset(code.digest, of: id, lifetime: .seconds(lifetime), by: context.adminRequest)
-        } catch { throw Self.adminError(error) }
+        let end = try store.admin.addPasswordReset(
+            code.digest, of: context.id(of: "user"), lifetime: .seconds(lifetime), by: context.adminRequest)
         return Response.json(.created) { code.write(to: &$0, expiringAt: end) }
     }
 
     private func endSessions(_ context: RequestContext) throws -> Response {
         let id: UserID = try context.id(of: "user")
-        do { try store.admin.endSessions(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        try store.admin.endSessions(of: id, by: context.adminRequest)
         replicas.stopAnswers(of: id, conversationLocks)
         return .noContent
     }
 
     private func revokeAPIKeys(_ context: RequestContext) throws -> Response {
-        let id: UserID = try context.id(of: "user")
-        do { try store.admin.revokeAPIKeys(of: id, by: context.adminRequest) } catch { throw Self.adminError(error) }
+        try store.admin.revokeAPIKeys(of: context.id(of: "user"), by: context.adminRequest)
         replicas.checkAnswersNow()
         return .noContent
     }
 
     private func invitations() throws -> Response {
         let invitations = try store.admin.invitations()
-        return Response.json { list in
-            list.array("invitations") { for invitation in invitations { $0.object { invitation.write(to: &$0) } } }
-        }
+        return Response.json { $0.objects("invitations", invitations) { $0.write(to: &$1) } }
     }
 
     private func deleteInvitation(_ context: RequestContext) throws -> Response {
@@ -138,11 +129,6 @@ extension AdminService {
         let parameters = try PageParameters(context.request)
         return .auditLog(try store.admin.auditLog(limit: parameters.limit, offset: parameters.offset))
     }
-
-    /// The missing user is the one in the path. In other routes it is the sender, and the status 401.
-    static func adminError(_ error: StoreError) -> APIError {
-        error == .notFound(.user) ? APIError.notFound("user") : APIError(error)
-    }
 }
 
 extension RequestContext {
@@ -153,7 +139,7 @@ extension RequestContext {
 extension Response {
     static func auditLog(_ page: AdminQueries.Page<AdminQueries.AuditEntry>) -> Response {
         Response.json { list in
-            list.array("entries") { for entry in page.items { $0.object { entry.write(to: &$0) } } }
+            list.objects("entries", page.items) { $0.write(to: &$1) }
             list["total"] = page.total
         }
     }

@@ -56,7 +56,7 @@ struct AdminService: Sendable {
             all["running"] = servers.reduce(0) { $0 + $1.status.running }
             all["waiting"] = servers.reduce(0) { $0 + $1.status.waiting }
             guard let topUsers else { return }
-            all.array("top_users") { for user in topUsers { $0.object { Self.write(user, to: &$0) } } }
+            all.objects("top_users", topUsers) { Self.write($0, to: &$1) }
         }
     }
 
@@ -66,15 +66,13 @@ struct AdminService: Sendable {
         let users = try store.admin.users(
             sortedBy: sortKey, descending: list.isDescending, matching: list.search, limit: list.page.limit, offset: list.page.offset)
         return Response.json { list in
-            list.array("users") { for user in users.items { $0.object { Self.write(user, to: &$0) } } }
+            list.objects("users", users.items) { Self.write($0, to: &$1) }
             list["total"] = users.total
         }
     }
 
     private func user(_ context: RequestContext) throws -> Response {
-        let id: UserID = try context.id(of: "user")
-        let user: AdminQueries.UserDetails
-        do { user = try store.admin.user(id) } catch { throw Self.adminError(error) }
+        let user = try store.admin.user(try context.id(of: "user"))
         return Response.json { Self.write(user, to: &$0) }
     }
 
@@ -87,23 +85,16 @@ struct AdminService: Sendable {
     private func allConversations(_ context: RequestContext, of user: UserID?) throws -> Response {
         let list = try ListParameters(context.request)
         let sortKey = try context.request.choice("sort", default: AdminQueries.ConversationSortKey.updatedAt)
-        let found: AdminQueries.Page<AdminQueries.OwnedConversation>
-        do {
-            found = try store.admin.conversations(
-                of: user, sortedBy: sortKey, descending: list.isDescending, matching: list.search, limit: list.page.limit,
-                offset: list.page.offset)
-            try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
-        } catch { throw Self.adminError(error) }
+        let found = try store.admin.conversations(
+            of: user, sortedBy: sortKey, descending: list.isDescending, matching: list.search, limit: list.page.limit,
+            offset: list.page.offset)
+        try store.admin.recordConversationsRead(of: user, by: context.adminRequest)
         return Response.json { list in
-            list.array("conversations") { list in
-                for owned in found.items {
-                    list.object {
-                        owned.conversation.write(to: &$0)
-                        $0["user_id"] = owned.owner.description
-                        $0["username"] = owned.username
-                        $0["messages"] = owned.conversation.messageCount
-                    }
-                }
+            list.objects("conversations", found.items) { owned, object in
+                owned.conversation.write(to: &object)
+                object["user_id"] = owned.owner.description
+                object["username"] = owned.username
+                object["messages"] = owned.conversation.messageCount
             }
             list["total"] = found.total
         }
@@ -115,9 +106,7 @@ struct AdminService: Sendable {
         let messages = try store.admin.messages(of: id)
         try store.admin.recordMessagesRead(of: id, by: context.adminRequest)
         return Response.json { list in
-            list.array("messages") { list in
-                for message in messages.dropFirst(page.offset).prefix(page.limit) { list.object { message.write(to: &$0) } }
-            }
+            list.objects("messages", messages.dropFirst(page.offset).prefix(page.limit)) { $0.write(to: &$1) }
             list["total"] = messages.count
         }
     }

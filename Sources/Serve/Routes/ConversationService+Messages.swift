@@ -40,14 +40,10 @@ extension ConversationService {
         guard let found = messages.first(where: { $0.message.id == target.message }) else { throw StoreError.notFound(.message) }
         let listed = messages.filter { $0.message.id == target.message || found.details.alternatives.contains($0.message.id) }
         return Response.json { list in
-            list.array("alternatives") { list in
-                for alternative in listed {
-                    list.object {
-                        alternative.message.write(to: &$0)
-                        alternative.details.write(to: &$0)
-                        $0["active"] = alternative.isActive
-                    }
-                }
+            list.objects("alternatives", listed) { alternative, object in
+                alternative.message.write(to: &object)
+                alternative.details.write(to: &object)
+                object["active"] = alternative.isActive
             }
         }
     }

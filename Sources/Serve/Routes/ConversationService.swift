@@ -49,7 +49,7 @@ struct ConversationService: Sendable {
 
     private static func list(_ page: ConversationPage) -> Response {
         Response.json { list in
-            list.array("conversations") { for conversation in page.conversations { $0.object { conversation.write(to: &$0) } } }
+            list.objects("conversations", page.conversations) { $0.write(to: &$1) }
             list["next_cursor"] = page.next?.description
         }
     }
@@ -76,13 +76,9 @@ struct ConversationService: Sendable {
             open.conversation.write(to: &whole)
             open.settings.write(to: &whole)
             whole["answering"] = open.isAnswering
-            whole.array("messages") { list in
-                for message in open.messages {
-                    list.object {
-                        message.write(to: &$0)
-                        open.details[message.id]?.write(to: &$0)
-                    }
-                }
+            whole.objects("messages", open.messages) { message, object in
+                message.write(to: &object)
+                open.details[message.id]?.write(to: &object)
             }
         }
     }

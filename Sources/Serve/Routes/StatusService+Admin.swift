@@ -31,7 +31,11 @@ extension StatusService {
             }
             // The models of the registry that this server has loaded, or could not load.
             server.key("registry")
-            if models.registry == nil { server.null() } else { server.array { list in models.served?.write(to: &list) } }
+            switch (models.registry, models.served) {
+            case (nil, _): server.null()
+            case (_, nil): server.array { _ in }
+            case (_, let served?): served.write(to: &server)
+            }
             server.object("queue") {
                 $0["running"] = load.running
                 $0["slots"] = settings.slots
@@ -45,20 +49,14 @@ extension StatusService {
             server["tokens_generated"] = metrics.tokensGenerated.value
             server["prompt_tokens"] = metrics.promptTokens.value
             server["requests"] = metrics.requests.total
-            server.array("errors") { Self.write(metrics.requests.errors, to: &$0) }
-            server.object("limits") { writeLimits(to: &$0) }
-        }
-    }
-
-    /// Writes the most frequent errors first.
-    private static func write(_ errors: [RequestMetrics.ErrorCount], to list: inout JSONWriter) {
-        for error in errors.sorted(by: { $0.count > $1.count }).prefix(50) {
-            list.object {
-                $0["status"] = error.status
-                $0["method"] = error.method
-                $0["route"] = error.route
-                $0["count"] = error.count
+            // The most frequent ones first.
+            server.objects("errors", metrics.requests.errors.sorted { $0.count > $1.count }.prefix(50)) { error, object in
+                object["status"] = error.status
+                object["method"] = error.method
+                object["route"] = error.route
+                object["count"] = error.count
             }
+            server.object("limits") { writeLimits(to: &$0) }
         }
     }
 

@@ -52,8 +52,6 @@ struct TokenService: Sendable {
         }
         try rateLimits.checkChat(context.client.key)
         let text = model.tokenizer.text(of: ids)
-        return Response.json { json in
-            json["text"] = text
-        }
+        return Response.json { $0["text"] = text }
     }
 }

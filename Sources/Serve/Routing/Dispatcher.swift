@@ -1,4 +1,5 @@
 import HTTPServer
+import Store
 import Threads
 
 /// Checks a request, finds its route and runs the handler on the right threads.
@@ -81,7 +82,10 @@ struct Dispatcher: Sendable {
             let context = RequestContext(exchange: exchange, parameters: parameters, client: client, originPolicy: originPolicy)
             if let response = try route.handler(app, context) { context.respond(response) }
         } catch {
-            respond(APIError(any: error).response(to: exchange.request), to: exchange)
+            // In an admin route, the missing user is the one in the path. In others it is the sender, and the status 401.
+            let isUserOfPath = route.access == .admin && error as? StoreError == .notFound(.user)
+            let failure = isUserOfPath ? APIError.notFound("user") : APIError(any: error)
+            respond(failure.response(to: exchange.request), to: exchange)
         }
         exchange.request.releaseBody()
     }

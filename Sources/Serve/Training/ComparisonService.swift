@@ -35,7 +35,7 @@ struct ComparisonService: Sendable {
     private func listQuestions() throws -> Response {
         let questions = try store.gateQuestions()
         return Response.json { list in
-            list.array("items") { items in for question in questions { items.object { question.write(to: &$0) } } }
+            list.objects("items", questions) { $0.write(to: &$1) }
             list.null("next")
             list["total"] = questions.count
         }

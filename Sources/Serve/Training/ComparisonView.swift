@@ -64,7 +64,7 @@ struct ComparisonView {
                 object.element(member, result?[member])
             }
         }
-        object.array("questions") { list in for question in questions { list.object { write(question, to: &$0) } } }
+        object.objects("questions", questions) { write($0, to: &$1) }
         object.object("votes") { counts in
             for (key, vote) in [("candidate", Vote.candidate), ("active", .active), ("ties", .tie)] {
                 counts[key] = votes.values.count { $0 == vote }

@@ -51,7 +51,7 @@ struct ModelRegistryService: Sendable {
         let used = Dictionary(sizes) { first, _ in first }.values.reduce(0, +)
         let free = DiskSpace.free(at: directory)
         return Response.json { all in
-            all.array("items") { items in for model in list { items.object { write(model, to: &$0) } } }
+            all.objects("items", list) { write($0, to: &$1) }
             all.key("canary"); Self.write(canary: canary, to: &all)
             all.object("disk") {
                 $0["used_bytes"] = used
@@ -161,7 +161,7 @@ struct ModelRegistryService: Sendable {
         let deleted = all.filter { $0.filesDeletedAt != nil && ModelRegistry.mayDeleteFiles(of: $0) && !paths.contains($0.path) }
         let bytes = deleted.reduce(0) { $0 + ModelRegistry.deleteFiles(of: $1) }
         return Response.json { all in
-            all.array("items") { items in for model in cleaned { items.object { write(model, to: &$0) } } }
+            all.objects("items", cleaned) { write($0, to: &$1) }
             all["deleted"] = cleaned.count
             all["freed_bytes"] = bytes
         }
@@ -200,7 +200,7 @@ extension ModelRegistryService {
         let page = try store.keyModels(after: after, limit: limit + 1)
         let items = page.items.prefix(limit)
         return Response.json { list in
-            list.array("items") { list in for key in items { list.object { key.write(to: &$0) } } }
+            list.objects("items", items) { $0.write(to: &$1) }
             list["next"] = page.items.count > limit ? items.last?.id.description : nil
             list["total"] = page.total
         }

@@ -156,17 +156,13 @@ package struct RunLog {
     package var output: TrainingRunOutput {
         var output = TrainingRunOutput()
         var curve = JSONWriter()
-        curve.array { list in for point in points { list.object { point.write(to: &$0) } } }
+        curve.objects(points) { $0.write(to: &$1) }
         output.curve = curve.text
         var samples = JSONWriter()
-        samples.array { list in
-            for answer in log.answers.suffix(Self.maxSamples) {
-                list.object {
-                    $0["step"] = answer.step
-                    $0["question"] = answer.question
-                    $0["answer"] = answer.answer
-                }
-            }
+        samples.objects(log.answers.suffix(Self.maxSamples)) { answer, object in
+            object["step"] = answer.step
+            object["question"] = answer.question
+            object["answer"] = answer.answer
         }
         output.samples = samples.text
         return output

@@ -84,18 +84,17 @@ struct ServedModels: Sendable {
     }
 
     /// Writes which models are loaded, for what, and which could not be.
-    func write(to list: inout JSONWriter) {
+    func write(to writer: inout JSONWriter) {
         var roles: [(id: ModelID, name: String?, role: String)] = activeID.map { [($0, active.name, "active")] } ?? []
         if let canary { roles.append((canary.id, canary.model.name, "canary")) }
         roles += pinned.map { ($0.key, $0.value.name, "pinned") }
         roles += errors.keys.map { ($0, nil, "failed") }
-        for (id, name, role) in roles.sorted(by: { ($0.role, $0.id.description) < ($1.role, $1.id.description) }) {
-            list.object {
-                $0["id"] = id.description
-                $0["name"] = name
-                $0["role"] = role
-                $0["error"] = errors[id]
-            }
+        roles.sort { ($0.role, $0.id.description) < ($1.role, $1.id.description) }
+        writer.objects(roles) { model, object in
+            object["id"] = model.id.description
+            object["name"] = model.name
+            object["role"] = model.role
+            object["error"] = errors[model.id]
         }
     }
 

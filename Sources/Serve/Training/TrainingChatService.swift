@@ -39,7 +39,7 @@ struct TrainingChatService: Sendable {
         let limit = try request.integer("limit", 1...200, default: 50)
         let page = try store.trainingChats(filter, sortedBy: key, after: after, limit: limit)
         return Response.json { list in
-            list.array("items") { for chat in page.chats { $0.object { chat.write(to: &$0) } } }
+            list.objects("items", page.chats) { $0.write(to: &$1) }
             list["next"] = page.next?.description
             list["total"] = page.total
             list["total_is_exact"] = page.isExact
@@ -125,13 +125,9 @@ struct TrainingChatService: Sendable {
     private func tags() throws -> Response {
         let tags = try store.trainingTags()
         return Response.json { list in
-            list.array("items") { list in
-                for (tag, count) in tags {
-                    list.object {
-                        $0["tag"] = tag
-                        $0["chats"] = count
-                    }
-                }
+            list.objects("items", tags) { item, object in
+                object["tag"] = item.tag
+                object["chats"] = item.chats
             }
         }
     }
@@ -171,36 +167,25 @@ extension TrainingChatDetails {
         object["system_prompt"] = settings.systemPrompt
         let all = Dictionary(messages.map { ($0.message.id, $0) }) { first, _ in first }
         let chosen = Set(preferences.map(\.chosen))
-        object.array("messages") { list in
-            for message in messages where message.isActive {
-                list.object { object in
-                    object["id"] = message.message.id.description
-                    object["role"] = message.message.role.rawValue
-                    object["content"] = message.message.content
-                    object["correction"] = message.details.correction
-                    object["owner_correction"] = message.details.ownerCorrection
-                    object["rating"] = message.details.rating?.value.rawValue
-                    object["chosen"] = chosen.contains(message.message.id)
-                    object.array("alternatives") { list in
-                        for other in message.details.alternatives.compactMap({ all[$0] }) where other.message.id != message.message.id {
-                            list.object {
-                                $0["id"] = other.message.id.description
-                                $0["content"] = other.message.content
-                                $0["chosen"] = chosen.contains(other.message.id)
-                                $0["rating"] = other.details.rating?.value.rawValue
-                            }
-                        }
-                    }
-                    object.array("personal") { list in
-                        for found in PersonalData.found(in: message.message.content) {
-                            list.object {
-                                $0["kind"] = found.kind.rawValue
-                                $0["start"] = found.range.lowerBound
-                                $0["end"] = found.range.upperBound
-                            }
-                        }
-                    }
-                }
+        object.objects("messages", messages.filter(\.isActive)) { message, object in
+            object["id"] = message.message.id.description
+            object["role"] = message.message.role.rawValue
+            object["content"] = message.message.content
+            object["correction"] = message.details.correction
+            object["owner_correction"] = message.details.ownerCorrection
+            object["rating"] = message.details.rating?.value.rawValue
+            object["chosen"] = chosen.contains(message.message.id)
+            let others = message.details.alternatives.filter { $0 != message.message.id }.compactMap { all[$0] }
+            object.objects("alternatives", others) { other, object in
+                object["id"] = other.message.id.description
+                object["content"] = other.message.content
+                object["chosen"] = chosen.contains(other.message.id)
+                object["rating"] = other.details.rating?.value.rawValue
+            }
+            object.objects("personal", PersonalData.found(in: message.message.content)) { found, object in
+                object["kind"] = found.kind.rawValue
+                object["start"] = found.range.lowerBound
+                object["end"] = found.range.upperBound
             }
         }
     }

@@ -122,13 +122,9 @@ extension TrainingChatService {
             result["added"] = added
             result["duplicates"] = duplicates
             result["skipped"] = file.skipped
-            result.array("errors") { list in
-                for error in file.errors {
-                    list.object {
-                        $0["line"] = error.line
-                        $0["message"] = error.message
-                    }
-                }
+            result.objects("errors", file.errors) { error, object in
+                object["line"] = error.line
+                object["message"] = error.message
             }
         }
     }
@@ -152,15 +148,11 @@ extension TrainingChatService {
     func imports() throws -> Response {
         let imports = try store.trainingImports()
         return Response.json { list in
-            list.array("items") { list in
-                for item in imports {
-                    list.object {
-                        $0["id"] = item.id.description
-                        $0["created_at"] = item.createdAt.description
-                        $0["chats"] = item.chats
-                        $0["included"] = item.included
-                    }
-                }
+            list.objects("items", imports) { item, object in
+                object["id"] = item.id.description
+                object["created_at"] = item.createdAt.description
+                object["chats"] = item.chats
+                object["included"] = item.included
             }
         }
     }

@@ -28,7 +28,7 @@ struct TrainingRunService: Sendable {
         let limit = try context.request.integer("limit", 1...200, default: 50)
         let (runs, next, total) = try store.trainingRuns(after: after, limit: limit)
         return Response.json { list in
-            list.array("items") { for run in runs { $0.object { run.write(to: &$0) } } }
+            list.objects("items", runs) { $0.write(to: &$1) }
             list["next"] = next?.description
             list["total"] = total
         }

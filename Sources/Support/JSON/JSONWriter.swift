@@ -62,6 +62,23 @@ package struct JSONWriter: Sendable {
         try array(body)
     }
 
+    /// Writes a member that is an array with an object for each element.
+    package mutating func objects<Elements: Sequence, Failure: Error>(
+        _ key: String, _ elements: Elements, _ body: (Elements.Element, inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        self.key(key)
+        try objects(elements, body)
+    }
+
+    /// Writes an array with an object for each element.
+    package mutating func objects<Elements: Sequence, Failure: Error>(
+        _ elements: Elements, _ body: (Elements.Element, inout JSONWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        try array { list throws(Failure) in
+            for element in elements { try list.object { object throws(Failure) in try body(element, &object) } }
+        }
+    }
+
     package mutating func key(_ key: String) { self.key(key.utf8) }
 
     package mutating func key(_ key: some Collection<UInt8>) {
