@@ -17,7 +17,8 @@ import Testing
         filter.text = text
         let list = TrainingChatList(filter, sortedBy: .oldest, usesIndex: text.unicodeScalars.count >= 3, store.database.dialect)
         let (sql, values) = list.pageQuery(after: nil, limit: 1_000)
-        return try store.database.read(sql, values: values).map(\.values).compactMap { row in if case .text(let id) = row[0] { id } else { nil } }
+        let rows = try store.database.read(sql, values: values)
+        return rows.compactMap { row in if case .text(let id) = row.values[0] { id } else { nil } }
     }
 
     @Test(arguments: Backend.allCases) func `the index finds what a comparison of all texts finds`(_ backend: Backend) throws {

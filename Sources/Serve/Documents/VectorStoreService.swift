@@ -303,11 +303,9 @@ extension Passage {
     /// A result of OpenAI's search.
     func writeSearchResult(to object: inout JSONWriter) {
         writeFile(to: &object)
-        object.array("content") { list in
-            list.object {
-                $0["type"] = "text"
-                $0["text"] = text
-            }
+        object.objects("content", [text]) { text, part in
+            part["type"] = "text"
+            part["text"] = text
         }
     }
 }

@@ -79,7 +79,7 @@ struct ResponseItem: Sendable {
             object.array("queries") { $0.string(sources.question) }
             object.key("results")
             if !includesResults { return object.null() }
-            object.array { list in for passage in sources.passages { list.object { passage.writeFoundFile(to: &$0) } } }
+            object.objects(sources.passages) { $0.writeFoundFile(to: &$1) }
         }
     }
 

@@ -11,11 +11,7 @@ extension TrainingChatService {
         let request = context.request
         let format = try request.choice("format", default: TrainingLines.chats)
         let filter = try TrainingFilter(request), passages = try request.flag("passages")
-        var after: TrainingChatID?
-        if let text = request.query("after"), !text.isEmpty {
-            guard let id = TrainingChatID(text) else { throw APIError.invalid("after", "expected the id of a chat.") }
-            after = id
-        }
+        let after: TrainingChatID? = request.query("after") == "" ? nil : try request.id("after", of: "a chat")
         let limit = try request.integer("limit", 1...1_000, default: 100)
         let first = try store.trainingExport(filter, after: after, limit: limit)
         try store.admin.recordChatsExported(by: context.adminRequest)
