@@ -7,14 +7,11 @@ with byte fallback, as Llama 2 has. Of each template, the tokens of whole conver
 be in the exported Hugging Face folder and GGUF file, also after fine-tuning an adapter.
 """
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-os.environ["TQDM_DISABLE"] = "1"
+import offline                                              # before transformers
 
 import gguf
 import numpy as np

@@ -9,13 +9,11 @@ trained model in a folder of sentence-transformers, too, such as all-MiniLM-L6-v
 import argparse
 import base64
 import json
-import os
 import pathlib
 import random
 import shutil
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+import offline                                              # before transformers
 
 import gguf
 import numpy as np
@@ -114,6 +112,25 @@ def distance(a, b):
     return float((1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).max())
 
 
+def close_distance(name, found, expected):
+    worst = distance(found, expected)
+    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    return worst
+
+
+def save_random(model, folder, deviation, **parts):
+    """Saves a model with weights of a normal distribution, around 1 those of norms. `parts` are deviations of parameters with these words in their names."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            is_norm = "norm" in name.lower() and "weight" in name
+            parameter.normal_(1 if is_norm else 0, next((value for part, value in parts.items() if part in name), deviation))
+    model.save_pretrained(folder)
+
+
+def long_texts(texts=TEXTS, count=60):
+    return sentences(count, 5, longest=200) + [text.strip() for text in texts if text.strip()] + ["the " * 600]
+
+
 def settings(folder, mode, normalized, limit=None, prompts=None):
     """The files of sentence-transformers."""
     kind = "sentence_transformers.models."
@@ -180,17 +197,12 @@ def check_family(slm, folder, name, configuration, width):
     (folder / "vocab.txt").unlink()
     torch.manual_seed(4)
     model = AutoModel.from_config(configuration(len(vocabulary))).eval()
-    with torch.no_grad():
-        for part, parameter in model.named_parameters():
-            # Distances have to matter.
-            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 1 if "relative" in part else 0.06)
-    model.save_pretrained(folder)
-    texts = sentences(60, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    save_random(model, folder, 0.06, relative=1)             # distances have to matter
+    texts = long_texts()
     count = check_tokens(slm, folder, texts)
     ours = embed(slm, folder, texts)
     assert ours.shape[1] == width
-    worst = distance(ours, theirs(folder, texts, "mean", False))
-    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    worst = close_distance(name, ours, theirs(folder, texts, "mean", False))
     print(f"{name}: {count} texts, cosine distance at most {worst:.1e}")
 
 
@@ -210,8 +222,7 @@ def check_static(slm, folder):
     assert found == expected, next(pair for pair in zip(texts, found, expected) if pair[1] != pair[2])
     known = [(text, ids) for text, ids in zip(texts, expected) if ids]
     means = np.stack([table[ids].mean(0) for _, ids in known])
-    worst = distance(embed(slm, folder, [text for text, _ in known]), means)
-    assert worst < 1e-5, f"static: cosine distance {worst}"
+    worst = close_distance("static", embed(slm, folder, [text for text, _ in known]), means)
     print(f"static: {len(texts)} texts, cosine distance at most {worst:.1e}")
 
 
@@ -362,24 +373,17 @@ def check_roberta(slm, folder, name, configuration, make_tokenizer, small, **sha
     settings = configuration(vocab_size=size, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5, **shape)
     torch.manual_seed(4)
     model = AutoModel.from_config(settings, add_pooling_layer=False).eval()
-    with torch.no_grad():
-        for part, parameter in model.named_parameters():
-            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.06)
-    model.save_pretrained(folder)
+    save_random(model, folder, 0.06)
     count = check_tokens(slm, folder, texts)
-    texts = sentences(60, 5, longest=200) + [text.strip() for text in plain if text.strip()] + ["the " * 600]
+    texts = long_texts(plain)
     ours = embed(slm, folder, texts)
-    worst = distance(ours, theirs(folder, texts, "mean", False))
-    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    worst = close_distance(name, ours, theirs(folder, texts, "mean", False))
     print(f"{name}: {count} texts with equal tokens, cosine distance at most {worst:.1e}")
     if name == "xlm-roberta":                                # a GGUF file has no other treatment of spaces
         check_gguf(slm, folder, texts, ours)
     settings.num_labels = 1
     scorer = AutoModelForSequenceClassification.from_config(settings).eval()
-    with torch.no_grad():
-        for part, parameter in scorer.named_parameters():
-            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.5 if "classifier" in part else 0.06)
-    scorer.save_pretrained(folder)
+    save_random(scorer, folder, 0.06, classifier=0.5)
     check_pairs(slm, folder, name)
 
 
@@ -394,14 +398,10 @@ def check_nomic(slm, folder, name, configuration, width, heads, layers):
     model = AutoModel.from_config(configuration(
         vocab_size=size, hidden_size=width, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * width, max_position_embeddings=512),
         add_pooling_layer=False).eval()
-    with torch.no_grad():
-        for part, parameter in model.named_parameters():
-            parameter.normal_(1 if "norm" in part.lower() and "weight" in part else 0, 0.1)
-    model.save_pretrained(folder)
-    texts = sentences(60, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    save_random(model, folder, 0.1)
+    texts = long_texts()
     ours = embed(slm, folder, texts)
-    worst = distance(ours, theirs(folder, texts, "mean", False))
-    assert worst < 1e-5, f"{name}: cosine distance {worst}"
+    worst = close_distance(name, ours, theirs(folder, texts, "mean", False))
     fields = json.loads((folder / "config.json").read_text())
     names = dict(n_embd="hidden_size", n_head="num_attention_heads", n_layer="num_hidden_layers", n_inner="intermediate_size", n_positions="max_position_embeddings",
                  layer_norm_epsilon="layer_norm_eps", vocab_size="vocab_size", type_vocab_size="type_vocab_size", model_type="model_type")
@@ -503,7 +503,7 @@ def check_modern(slm, folder, name, small, **shape):
     model.save_pretrained(folder)
     added = ["mail |||EMAIL||| and  [unused0]    to |||EMAIL|||them", "e\u0301  cafe\u0301    x"]
     count = check_tokens(slm, folder, [*code_points(997 if small else 31), *mixtures(500, 3), *unicode_noise(500, 4)] + TEXTS + added)
-    texts = sentences(30, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    texts = long_texts(count=30)
     ours = embed(slm, folder, texts)
     worst = distance(ours, theirs(folder, texts, "mean", False))
     settings(folder, "cls", True)
@@ -523,8 +523,7 @@ def check_modern(slm, folder, name, small, **shape):
     (folder / "config.json").write_text(fields)
     path = folder / "model.gguf"
     write_modern_gguf(folder, path, gguf.GGMLQuantizationType.F32)
-    again = distance(embed(slm, path, texts), ours)
-    assert again < 1e-5, f"{name}: GGUF: cosine distance {again}"
+    again = close_distance(f"{name}: GGUF", embed(slm, path, texts), ours)
     path.unlink()
     print(f"{name}: {count} texts with equal tokens, cosine distance at most {worst:.1e}, from GGUF {again:.1e}")
     for pooling, biases in (("mean", {}), ("cls", dict(attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True))):
@@ -553,13 +552,10 @@ def check_causal(slm, folder, name, configuration, **shape):
     size = causal_tokenizer(folder)
     torch.manual_seed(6)
     model = AutoModel.from_config(configuration(vocab_size=size, max_position_embeddings=512, **shape)).eval()
-    with torch.no_grad():
-        for part, parameter in model.named_parameters():
-            parameter.normal_(1 if "norm" in part else 0, 0.08)
-    model.save_pretrained(folder)
+    save_random(model, folder, 0.08)
     settings(folder, "last", True, prompts={"query": "Instruct: search\nQuery:", "document": ""})
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_lasttoken": True, "pooling_mode_mean_tokens": False}))
-    texts = sentences(60, 5, longest=200) + [text.strip() for text in TEXTS if text.strip()] + ["the " * 600]
+    texts = long_texts()
     tokens = AutoTokenizer.from_pretrained(folder)
 
     def states(texts):

@@ -11,15 +11,14 @@ import json
 import os
 import shutil
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+import offline                                              # before transformers
 
 import numpy as np
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from families import ours, prompts, theirs
+from families import ours, prompts, random_model, theirs
 from programs import run, scratch_folder
 from texts import CONVERSATIONS, TEXTS, RENDERED
 
@@ -27,19 +26,8 @@ SMALL = dict(n_layer=3, n_head=4, n_embd=64, n_positions=48, vocab_size=700)
 GPT2 = dict(n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=50_257)
 
 
-def random_model(seed, **shape):
-    """Creates a model with larger weights than a new one has, for clearly different logits."""
-    torch.manual_seed(seed)
-    model = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0, **shape)).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(0, 0.06)
-            elif "ln" in name and "weight" in name:
-                parameter.normal_(1, 0.1)
-            else:
-                parameter.normal_(0, 0.05)
-    return model
+def random_gpt2(seed, **shape):
+    return random_model(GPT2Config(bos_token_id=0, eos_token_id=0, **shape), seed, deviation=0.06)
 
 
 def difference(logits, model, checkpoint, seed):
@@ -49,7 +37,7 @@ def difference(logits, model, checkpoint, seed):
 
 
 def check_import(slm, logits, folder, **shape):
-    model = random_model(1, **shape)
+    model = random_gpt2(1, **shape)
     model.generation_config.update(do_sample=True, temperature=0.6, top_k=20, top_p=0.9, repetition_penalty=1.1)
     model.save_pretrained(folder / "theirs")
     run(slm, "import", folder / "theirs", "--out", folder / "ours.h5")
@@ -69,7 +57,7 @@ def check_import(slm, logits, folder, **shape):
 
 def check_halves(slm, logits, folder):
     for dtype in ("float16", "bfloat16"):                                      # slm calls them f16 and bf16
-        model = random_model(4, **SMALL).to(getattr(torch, dtype))
+        model = random_gpt2(4, **SMALL).to(getattr(torch, dtype))
         model.save_pretrained(folder / dtype, max_shard_size="100KB")
         assert (folder / dtype / "model.safetensors.index.json").exists()
         run(slm, "import", folder / dtype, "--out", folder / "half.h5")

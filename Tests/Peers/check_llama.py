@@ -124,20 +124,24 @@ def greedy(logits, prompt):
         last_logits = logits(ids[-1:], len(ids) - 1)[-1]
 
 
+def greedy_answers(ours, theirs, prompt):
+    """The tokens of llama.cpp, their margins, and those of slm."""
+    history = []
+
+    def again(ids, start):
+        history[start:] = ids
+        return ours.logits(history)
+
+    return *greedy(theirs.logits, prompt), greedy(again, prompt)[0]
+
+
 def check_numbers(kind, ours, theirs, rows, spread):
     """Returns the largest relative difference of a logit, and the number of equal greedy continuations."""
     worst = max(np.abs(ours.logits(row) - theirs.logits(row)).max() for row in rows) / spread
     assert worst < LIMITS[kind], f"{kind}: logits differ by {worst:.1e} standard deviations"
     same = 0
     for row in rows[:ANSWERS]:
-        expected, margins = greedy(theirs.logits, row)
-        history = []
-
-        def again(ids, start):
-            history[start:] = ids
-            return ours.logits(history)
-
-        answer, _ = greedy(again, row)
+        expected, margins, answer = greedy_answers(ours, theirs, row)
         index = next((i for i in range(GREEDY) if expected[i] != answer[i]), None)
         # The continuations may differ from a token on whose margin is within the error.
         assert index is None or margins[index] < 2 * LIMITS[kind] * spread, f"{kind}: token {index} after {row}: expected {expected[index]} with a margin of {margins[index]:.3f}, found {answer[index]}"

@@ -11,9 +11,7 @@ import os
 import shutil
 import subprocess
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+import offline                                              # before transformers
 
 import numpy as np
 import torch
@@ -109,7 +107,7 @@ WINDOWED = {"mistral", "mixtral-window", "phi3-partial"}
 def check_llama(slm, logits, folder, name, rows, expected):
     """Exports a GGUF file; llama.cpp's 64 greedy tokens, and those after importing the file, are slm's."""
     import ctypes
-    from check_llama import QUIET, Ours, Theirs, greedy, llama
+    from check_llama import QUIET, Ours, Theirs, greedy_answers, llama
     llama.llama_log_set(QUIET, ctypes.c_void_p(0))
     path = folder / "model.gguf"
     if name in NOT_IN_LLAMA:
@@ -126,14 +124,7 @@ def check_llama(slm, logits, folder, name, rows, expected):
     peer = Theirs(path)
     for prompt in [row[:8] for row in rows[:3]]:
         length = min(GREEDY, 24 - len(prompt)) if name in WINDOWED else GREEDY
-        history = []
-
-        def again(ids, start):
-            history[start:] = ids
-            return own.logits(history)
-
-        tokens, margins = greedy(peer.logits, prompt)
-        answer, _ = greedy(again, prompt)
+        tokens, margins, answer = greedy_answers(own, peer, prompt)
         index = next((i for i in range(length) if tokens[i] != answer[i]), None)
         # llama.cpp's f16 tables of activations change logits by about a thousandth of their spread.
         spread = float(np.std(expected[-1]))

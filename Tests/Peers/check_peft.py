@@ -12,9 +12,7 @@ import os
 import shutil
 import subprocess
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+import offline                                              # before transformers
 
 import numpy as np
 import peft

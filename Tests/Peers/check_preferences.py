@@ -6,11 +6,9 @@ Trains a small model, then on pairs with DPO. Both models are exported, and tran
 from the text that the chat template writes. Margins, accuracies and the loss of the first and the last model must agree.
 """
 import json
-import os
 import sys
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+import offline                                              # before transformers
 
 import torch
 import torch.nn.functional as F

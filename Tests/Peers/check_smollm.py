@@ -10,14 +10,11 @@ import argparse
 import concurrent.futures
 import functools
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
 
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+import offline                                              # before transformers
 
 import gguf
 import jsonschema
