@@ -50,6 +50,9 @@ float *rounded_to(int type, const float *x, size_t n);
 static inline const char *name_of(int type) { return type == SLM_F32 ? "f32" : "bf16"; }
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+// A function of SLM_EXP, SLM_TANH … in f64.
+double unary_function(int f, double x);
+
 // All checks, in the order in which they run: check_matmul() and so on.
 #define CHECKS(f) f(matmul) f(attention) f(weights) f(blocks) f(kv_cache) f(rows) f(heads) f(elementwise) f(reductions) f(random)
 #define DECLARE_CHECK(name) void check_##name(void);

@@ -4,7 +4,7 @@
 static const size_t counts[] = {0, 1, 3, 4, 5, 17, 33, 65, 5001};
 enum { COUNTS = sizeof counts / sizeof *counts };
 
-static double value(int f, double x) {
+double unary_function(int f, double x) {
     switch (f) {
     case SLM_EXP: return exp(x);
     case SLM_LOG: return log(x);
@@ -20,13 +20,13 @@ static double value(int f, double x) {
     default: return x;
     }
 }
-static double slope(int f, double x) { return (value(f, x + 1e-5) - value(f, x - 1e-5)) / 2e-5; }
+static double slope(int f, double x) { return (unary_function(f, x + 1e-5) - unary_function(f, x - 1e-5)) / 2e-5; }
 
 static void check_unary(int f, size_t n, int type) {
     float *x = numbers(n, 1), *dy = numbers(n, 2), *old = numbers(n, 3);
     for (size_t i = 0; i < n; i++) x[i] = f == SLM_LOG || f == SLM_SQRT ? 1.5f + x[i] : 4 * x[i];
     double *y = zeros(n), *dx = zeros(n);
-    for (size_t i = 0; i < n; i++) y[i] = value(f, x[i]);
+    for (size_t i = 0; i < n; i++) y[i] = unary_function(f, x[i]);
     void *found = blank(type, n);
     const tolerance allowed = type == SLM_F32 ? forward : stored_bf16;
     kernels->unary(f, x, SLM_F32, found, type, n);
@@ -42,7 +42,7 @@ static void check_unary(int f, size_t n, int type) {
     void *narrow = stored(SLM_BF16, x, n), *wide = blank(SLM_F32, n);
     const float *rounded_x = rounded_to(SLM_BF16, x, n);
     kernels->unary(f, narrow, SLM_BF16, wide, SLM_F32, n);
-    for (size_t i = 0; i < n; i++) dx[i] = value(f, rounded_x[i]);
+    for (size_t i = 0; i < n; i++) dx[i] = unary_function(f, rounded_x[i]);
     expect_close(wide, dx, n, forward, 1, "function %d of bf16", f);
     kernels->unary(f, x, SLM_F32, x, SLM_F32, n);
     expect_close(x, y, n, forward, 1, "function %d in place", f);
@@ -72,7 +72,7 @@ static void check_special_values(int f) {
     double expected[N];
     kernels->unary(f, x, SLM_F32, y, SLM_F32, N);
     // Results beyond the range of f32 are infinite.
-    for (int i = 0; i < N; i++) expected[i] = (float)value(f, x[i]);
+    for (int i = 0; i < N; i++) expected[i] = (float)unary_function(f, x[i]);
     expect_close(y, expected, N, range_ends, 0, "function %d of extreme values", f);
 }
 

@@ -61,19 +61,6 @@ static void check(size_t M, size_t N, size_t K, int type, int precision, bool a_
     release_all();
 }
 
-static double activation(int f, double x) {
-    switch (f) {
-    case SLM_TANH: return tanh(x);
-    case SLM_SIGMOID: return 1 / (1 + exp(-x));
-    case SLM_RELU: return x < 0 ? 0 : x;
-    case SLM_RELU_SQUARED: return x < 0 ? 0 : x * x;
-    case SLM_GELU_TANH: return x * 0.5 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case SLM_GELU_ERF: return x * 0.5 * erfc(-x / sqrt(2));
-    case SLM_SILU: return x / (1 + exp(-x));
-    default: return x;
-    }
-}
-
 static void check_fused(size_t M, size_t N, size_t K, int type, int f, bool plain) {
     const float *a = numbers(M * K, 1), *b = numbers(K * N, 2), *bias = numbers(N, 3), *plus = numbers(M * N, 4);
     const tolerance allowed = type == SLM_F32 ? forward : stored_bf16;
@@ -89,7 +76,7 @@ static void check_fused(size_t M, size_t N, size_t K, int type, int f, bool plai
     for (size_t i = 0; i < M * N; i++) {
         sums[i] = u[i], other[i] = (float)u[i];
         u[i] = 0.5 * u[i] + bias[i % N];
-        y[i] = activation(f, u[i]) + (plain ? 0 : plus[i]);
+        y[i] = unary_function(f, u[i]) + (plain ? 0 : plus[i]);
     }
     expect_close(loaded(p.c, type, M * N), y, M * N, allowed, 0, "activation %d of [%zu, %zu] into %s", f, M, N, name_of(type));
     if (!plain) expect_close(loaded(p.pre_activation, type, M * N), u, M * N, allowed, 0, "input of activation %d", f);
