@@ -44,7 +44,7 @@ import TestSupport
         tape.backward(from: loss)
         let x = model.hidden(model.table(tape.ids(ids, [1, 9]), on: tape), on: tape, then: f)
         let token = tape.withoutRecording { tape.linearTokenLosses(x, weight: model.head, targets: tape.ids(targets, [1, 9])) }
-        return (loss.scalar, parameters.allGradients().read { span in span.indices.map { span[$0] } }, token.nats)
+        return (loss.scalar, parameters.allGradients().array, token.nats)
     }
 
     @Test(arguments: KernelVariant.training, [WeightPrecision.bfloat16, .int8, .int6, .int4])
@@ -115,16 +115,16 @@ import TestSupport
         let weights = p.quantize(values, outputs: O, inputs: I, to: .bfloat16)
         let widened = p.buffer(of: O * I, .float32), rows = p.buffer(of: 2 * I, .float32)
         p.dequantize(weights, into: widened)
-        let found = widened.read { span in span.indices.map { span[$0] } }
+        let found = widened.array
         for (a, b) in zip(found, numbers) { #expect(a.bitPattern & 0xFFFF == 0 && abs(a - b) <= abs(b) / 256) }
         p.dequantize(weights, rows: 7..<9, into: rows)
-        expectSame(rows.read { span in span.indices.map { span[$0] } }, Array(found[7 * I..<9 * I]), "rows")
+        expectSame(rows.array, Array(found[7 * I..<9 * I]), "rows")
         #expect(weights.bfloat16?.count == O * I && weights.scales.count == 0)
         let packed = p.pack(weights, as: .bfloat16), x = Tape(p).constant(noise.numbers(I), [1, I]).elements, y = p.buffer(of: O, .float32)
         let expected = p.buffer(of: O, .float32)
         p.packedMatmul(x, rows: 1, by: packed, into: y)
         p.packedMatmul(x, rows: 1, by: p.pack(widened, outputs: O, inputs: I, as: .bfloat16), into: expected)
-        expectSame(y.read { span in span.indices.map { span[$0] } }, expected.read { span in span.indices.map { span[$0] } }, "packed")
+        expectSame(y.array, expected.array, "packed")
     }
 
     @Test func `a quantized parameter has no f32 values`() async {

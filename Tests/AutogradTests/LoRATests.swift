@@ -153,7 +153,7 @@ import TestSupport
         var list = ParameterList(lora: LoRAConfiguration(rank: rank, alpha: 5, targets: ["layer"])), noise = TestRandom(8)
         let layer = Linear(from: I, to: O, named: "layer", in: &list), frozen = processor.zeros(list.frozen.count)
         frozen[layer.weight.range].write { span in for i in span.indices { span[i] = noise.number() } }
-        let weight = frozen[layer.weight.range].read { span in span.indices.map { span[$0] } }
+        let weight = frozen[layer.weight.range].array
         let parameters = Parameters(list, over: frozen, on: processor), algebra = try LinearAlgebra(for: processor.instructionSet)
         var progress: [Int] = []
         let principals = try #require(try parameters.initializeWithPiSSA(of: list.loraLayers) { progress.append($0) })

@@ -23,8 +23,6 @@ import Tokenize
         return tape.withoutRecording { model.logits(of: tape.ids([3, 1, 4, 1, 5], [1, 5]), on: tape) }.floats
     }
 
-    private func floats(_ array: FloatArray?) -> [Float] { array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
-
     private func refusal(_ checkpoint: Checkpoint, base: String? = nil) -> String {
         do { _ = try logits(checkpoint, base: base) } catch { return "\(error)".replacing(folder.path, with: "folder") }
         return "accepted"
@@ -59,17 +57,17 @@ import Tokenize
         expectClose(try logits(read), try logits(sample.adapter), within: .gradient, "logits")
         var changed = 0
         for name in sample.base.weights.names {
-            var expected = floats(sample.base.weights[name])
+            var expected = sample.base.weight(name)
             let layer = name.replacing(".weight", with: "")
             for (sign, pairs) in [(Float(1), sample.adapter.weights), (-1, adapter.principals)] {
-                let a = floats(pairs["\(layer).lora_A"])
-                let b = floats(pairs["\(layer).lora_B"])
+                let a = pairs["\(layer).lora_A"]?.values.array ?? []
+                let b = pairs["\(layer).lora_B"]?.values.array ?? []
                 if a.isEmpty { continue }
                 let I = a.count / 2
                 for i in expected.indices { for r in 0..<2 { expected[i] += sign * 1.5 * b[i / I * 2 + r] * a[r * I + i % I] } }
                 changed += 1
             }
-            expectClose(floats(read.weights[name]), expected, within: .gradient, name)
+            expectClose(read.weight(name), expected, within: .gradient, name)
         }
         #expect(changed == (withPrincipals ? 16 : 8))
         #expect(try InputFile.contents(of: folder("base.h5")) == bytes)
@@ -83,7 +81,7 @@ import Tokenize
         let sample = try SampleAdapter(in: folder, shape, isTied: isTied), merged = try sample.adapter.merged(on: Processor(threads: 1))
         #expect(merged.adapter == nil && !merged.configuration.isTied)
         #expect(Set(merged.weights.names) == Set(sample.base.weights.names + ["head.weight"]))
-        for name in ["norm.weight", "head.weight"] { #expect(floats(merged.weights[name]) == floats(sample.adapter.weights[name])) }
+        for name in ["norm.weight", "head.weight"] { #expect(merged.weight(name) == sample.adapter.weight(name)) }
         expectClose(try logits(merged), try logits(sample.adapter), within: .gradient, "logits")
     }
 
@@ -93,10 +91,10 @@ import Tokenize
         let merged = try sample.adapter.merged(on: processor)
         #expect(updates.map(\.weight) == ["qkv", "output", "up", "down"].map { "layer0.\($0).weight" })
         for update in updates {
-            var expected = floats(sample.base.weights[update.weight])
-            let a = floats(update.a), b = floats(update.b), R = update.a.shape[0], I = update.a.shape[1]
+            var expected = sample.base.weight(update.weight)
+            let a = update.a.values.array, b = update.b.values.array, R = update.a.shape[0], I = update.a.shape[1]
             for i in expected.indices { for r in 0..<R { expected[i] += update.scale * b[i / I * R + r] * a[r * I + i % I] } }
-            expectClose(floats(merged.weights[update.weight]), expected, within: .gradient, update.weight)
+            expectClose(merged.weight(update.weight), expected, within: .gradient, update.weight)
         }
     }
 

@@ -8,8 +8,6 @@ import Tokenize
 
 /// Special tokens that a model gets in addition: their rows of the embedding and of the head.
 @Suite struct AddedTokenRowsTests {
-    private func floats(_ array: FloatArray?) -> [Float] { array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
-
     /// The vocabulary of the sample has 260 tokens, and its model 262 rows.
     @Test(arguments: [nil, .int8] as [WeightPrecision?])
     func `rows of added tokens start as the mean of those of all other tokens`(precision: WeightPrecision?) throws {
@@ -20,7 +18,7 @@ import Tokenize
         #expect(try after.configuration.vocabulary == 263 && after.vocabulary().count == 263)
         #expect(try after.vocabulary().specialTokenID("<|eos|>") == SampleCheckpoint.vocabulary.specialTokenID("<|eos|>"))
         for name in ["tokens.weight", "head.weight"] {
-            let old = floats(exact.weights[name]), new = floats(after.weights[name])
+            let old = exact.weight(name), new = after.weight(name)
             #expect(after.weights[name]?.shape == [263, C] && after.quantized[name] == nil)
             expectSame(Array(new.prefix(260 * C)), Array(old.prefix(260 * C)))
             let mean = (0..<C).map { c in (0..<260).reduce(0) { $0 + old[$1 * C + c] } / 260 }

@@ -11,8 +11,6 @@ import Tokenize
 @Suite struct QuantizationTests {
     private let folder = TemporaryFolder()
 
-    private func floats(_ buffer: Buffer) -> [Float] { buffer.read { span in span.indices.map { span[$0] } } }
-
     private func exact(_ processor: Processor, tied: Bool = false) throws -> Checkpoint {
         var configuration = GPTConfiguration(layers: 1, heads: 2, width: 66, context: 9, vocabulary: 41)
         configuration.isTied = tied
@@ -33,8 +31,8 @@ import Tokenize
                 && read.weights.count + read.quantized.count == exact.weights.count)
         #expect(again.weights.names == exact.weights.names && again.quantized.count == 0)
         for (name, array) in exact.weights {
-            let old = floats(array.values)
-            let new = again.weights[name].map { floats($0.values) } ?? []
+            let old = array.values.array
+            let new = again.weights[name]?.values.array ?? []
             let size = old.reduce(0) { $0 + Double($1) * Double($1) },
                 lost = zip(old, new).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
             let most = read.quantized[name] == nil ? 0 : precision == .int8 ? 1e-4 : precision == .int6 ? 1e-3 : 0.02
@@ -42,7 +40,7 @@ import Tokenize
         }
         // The model has the dequantized weights, and another digest than they have.
         let (_, parameters) = try read.model(on: processor)
-        let isSame = parameters.list.allSatisfy { floats(parameters.values[$0.range]) == again.weights[$0.name].map { floats($0.values) } }
+        let isSame = parameters.list.allSatisfy { parameters.values[$0.range].array == again.weights[$0.name]?.values.array }
         #expect(isSame && read.weightsDigest != again.weightsDigest)
     }
 
@@ -64,10 +62,10 @@ import Tokenize
         try exact.quantized(to: precision, on: processor).write(to: path)
         let read = try Checkpoint(reading: path), stored = try #require(read.quantized["layer0.up.weight"])
         let scales = try #require(stored.inputScales)
-        #expect(floats(scales)[5] == 64 && floats(scales)[6] == 1 && read.quantized["layer0.qkv.weight"]?.inputScales == nil)
+        #expect(scales.array[5] == 64 && scales.array[6] == 1 && read.quantized["layer0.qkv.weight"]?.inputScales == nil)
         let again = try read.dequantized(on: processor), new = try #require(again.weights["layer0.up.weight"])
         for i in [5, 6] {
-            let pairs = zip(floats(up.values), floats(new.values)).enumerated().filter { $0.offset % 66 == i }.map(\.element)
+            let pairs = zip(up.values.array, new.values.array).enumerated().filter { $0.offset % 66 == i }.map(\.element)
             let lost = pairs.reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / pairs.reduce(0) { $0 + $1.0 * $1.0 }
             #expect(lost < (precision == .int8 ? 1e-4 : precision == .int6 ? 1e-3 : 0.02), "input \(i): \(lost)")
         }
@@ -121,7 +119,7 @@ import Tokenize
         let list = ParameterList(of: quantized.configuration)
         let values = try quantized.values(of: list.trainable, on: processor), expected = try quantized.dequantized(on: processor).weights
         for parameter in list.parameters {
-            #expect(floats(values[parameter.range]) == expected[parameter.name].map { floats($0.values) }, "\(parameter.name)")
+            #expect(values[parameter.range].array == expected[parameter.name]?.values.array, "\(parameter.name)")
         }
     }
 

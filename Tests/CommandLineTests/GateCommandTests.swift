@@ -55,7 +55,7 @@ import Tokenize
     ) throws {
         let processor = try Processor(threads: 1)
         for (name, array) in checkpoint.weights where names?.contains(name) ?? true {
-            let numbers = change(array.values.read { span in span.indices.map { span[$0] } })
+            let numbers = change(array.values.array)
             let buffer = processor.buffer(of: numbers.count, .float32)
             buffer.write { span in for i in numbers.indices { span[i] = numbers[i] } }
             checkpoint.weights[name] = FloatArray(buffer, shape: array.shape)

@@ -41,9 +41,8 @@ struct SummationTests {
             ranks.wait(for: ranks.beginSum(of: whole, tree, isGathered: true))
             let sliced = Self.partials(groups, tree, rank: ranks.rank, of: count)
             ranks.wait(for: ranks.beginSum(of: sliced, tree, isGathered: false))
-            let floats = { (buffer: Buffer) in buffer.read { span in span.indices.map { span[$0] } } }
             guard let last = whole.last, let slice = sliced.last else { return ([], [], 0..<0) }
-            return (floats(last), floats(slice), ranks.slice(ofLength: length))
+            return (last.array, slice.array, ranks.slice(ofLength: length))
         }
         for (whole, sliced, slice) in found {
             #expect(whole == expected)
@@ -77,8 +76,7 @@ struct SummationTests {
             let gathered = filled(), collected = filled()
             ranks.wait(for: ranks.beginGathering(gathered))
             ranks.wait(for: ranks.beginCollecting(collected))
-            let floats = { (buffer: Buffer) in buffer.read { span in span.indices.map { span[$0] } } }
-            return (floats(gathered), floats(collected))
+            return (gathered.array, collected.array)
         }
         for (gathered, _) in found { #expect(gathered == found[0].0 && Set(gathered) == [1, 2, 3]) }
         #expect(found[0].1 == found[0].0)

@@ -16,15 +16,11 @@ import Formats
 
     init() throws { processor = try Processor(threads: 1) }
 
-    private func floats(_ checkpoint: Checkpoint, _ name: String) -> [Float] {
-        checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
-    }
-
     /// Whether all weights are equal, up to the rounding of Gemma's w + 1.
     private func isSame(_ a: Checkpoint, _ b: Checkpoint) -> Bool {
         a.weights.names == b.weights.names && a.weights.names.allSatisfy { name in
             let tolerance: Float = a.configuration.hasPostNorms && name.contains("norm") ? 1e-6 : 0
-            return zip(floats(a, name), floats(b, name)).allSatisfy { abs($0 - $1) <= tolerance }
+            return zip(a.weight(name), b.weight(name)).allSatisfy { abs($0 - $1) <= tolerance }
         }
     }
 
@@ -59,7 +55,7 @@ import Formats
         let llama = try SampleFamily.llama.checkpoint()
         try llama.writeGGUF(to: folder("a.gguf"), as: .f32)
         var plain = try InputFile.contents(of: folder("a.gguf"))
-        let ours = floats(llama, "layer0.qkv.weight")
+        let ours = llama.weight("layer0.qkv.weight")
         func row(_ i: Int) -> [UInt8] { ours[32 * i..<32 * (i + 1)].flatMap { GGUFBytes.little($0.bitPattern) } }
         func contains(_ rows: [Int]) -> Bool {
             let wanted = rows.flatMap(row)
@@ -72,7 +68,7 @@ import Formats
         let neox = try SampleFamily.gptNeoX.checkpoint()
         try HuggingFace.write(neox, to: folder.path)
         plain = try InputFile.contents(of: folder("model.safetensors"))
-        let all = floats(neox, "layer0.qkv.weight")
+        let all = neox.weight("layer0.qkv.weight")
         func head(_ h: Int) -> [Float] {
             let order = [0, 4, 1, 2, 3, 5, 6, 7]
             let rows = order.map { 8 * h + $0 } + order.map { 32 + 8 * h + $0 } + (0..<8).map { 64 + 8 * h + $0 }

@@ -21,8 +21,6 @@ import Formats
         return try Checkpoint(readingGGUF: folder(name), on: Processor(threads: 1))
     }
 
-    private func floats(_ array: FloatArray?) -> [Float] { array.map { $0.values.read { span in span.indices.map { span[$0] } } } ?? [] }
-
     @Test(arguments: [false, true]) func `an f32 file reads back unchanged`(tied: Bool) throws {
         let before = try sample(tied: tied), after = try there(before, .f32)
         #expect(after.configuration == before.configuration && after.tokenizer == before.tokenizer && after.chatTemplate == .specialTokens)
@@ -30,7 +28,7 @@ import Formats
         for (name, array) in before.weights {
             let isSame =
                 after.weights[name]?.shape == array.shape
-                && floats(after.weights[name]).map(\.bitPattern) == floats(array).map(\.bitPattern)
+                && after.weight(name).map(\.bitPattern) == array.values.array.map(\.bitPattern)
             #expect(isSame, "\(name)")
         }
     }
@@ -42,7 +40,7 @@ import Formats
         let before = try sample(), after = try there(before, format)
         var isExact = true, isCoarse = false
         for (name, array) in before.weights {
-            let old = floats(array), new = floats(after.weights[name]), isPlain = array.shape.rank < 2 || name.hasPrefix("positions")
+            let old = array.values.array, new = after.weight(name), isPlain = array.shape.rank < 2 || name.hasPrefix("positions")
             for start in stride(from: 0, to: old.count, by: 32) {
                 let block = start..<min(old.count, start + 32), largest = Double(block.map { abs(old[$0]) }.max() ?? 0)
                 for i in block {
@@ -82,7 +80,7 @@ import Formats
             let first = format == .iq4_xs ? .q5_K : more
             if width == 256 { #expect(types("layer0.down.weight") == [first] && types("layer1.down.weight") == [own]) }
             for (name, array) in before.weights where array.shape.rank == 2 && !name.hasPrefix("positions") {
-                let old = floats(array), new = floats(after.weights[name])
+                let old = array.values.array, new = after.weight(name)
                 let error = zip(old, new).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
                 let size = old.reduce(0) { $0 + Double($1 * $1) }
                 // A uniform quantizer with as many levels for ±2.5 standard deviations.
@@ -95,10 +93,10 @@ import Formats
 
     @Test func `IQ4_XS loses less of normally distributed numbers than Q4_0`() throws {
         let before = try sample { ($0.width, $0.headWidth, $0.hiddenWidth) = (256, 128, 512) }, processor = try Processor(threads: 2)
-        let exact = floats(before.weights["layer0.up.weight"])
+        let exact = before.weight("layer0.up.weight")
         func error(_ format: GGUFFormat) throws -> Float {
             try before.writeGGUF(to: folder("a.gguf"), as: format, on: processor)
-            let found = floats(try Checkpoint(readingGGUF: folder("a.gguf"), on: processor).weights["layer0.up.weight"])
+            let found = try Checkpoint(readingGGUF: folder("a.gguf"), on: processor).weight("layer0.up.weight")
             return zip(exact, found).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / exact.reduce(0) { $0 + $1 * $1 }
         }
         let levels = try error(.iq4_xs), steps = try error(.q4_0)
@@ -113,9 +111,7 @@ import Formats
             configuration.layers = 8
             configuration.keyValueHeads = 1
             configuration.experts = Experts(count: experts, active: 2)
-            let list = ParameterList(of: configuration), values = processor.zeros(list.count)
-            processor.normal(into: values, seed: 7)
-            let checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
+            let checkpoint = try Checkpoint(configuration, seed: 7)
             let nothing: (String) -> InputStatistics? = { _ in nil }
             try checkpoint.writeGGUF(to: folder("a.gguf"), as: format, on: processor, calibration: isCalibrated ? nothing : nil)
             let mapped = try Checkpoint(mappingGGUF: folder("a.gguf"))
@@ -166,7 +162,7 @@ import Formats
 
     @Test func `a model without biases gets zero biases`() throws {
         let after = try there(try sample { $0.hasBias = false }, .q8_0)
-        #expect(after.configuration.hasBias && floats(after.weights["layer0.qkv.bias"]) == Array(repeating: 0, count: 192))
+        #expect(after.configuration.hasBias && after.weight("layer0.qkv.bias") == Array(repeating: 0, count: 192))
     }
 
     @Test func `a vocabulary smaller than the embedding reads back unchanged`() throws {

@@ -25,17 +25,7 @@ import Formats
         configuration.hasBias = hasBias
         configuration.dropout = 0.15
         change(&configuration)
-        let list = ParameterList(of: configuration)
-        let values = processor.zeros(list.count)
-        processor.normal(into: values, seed: 3)
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
-        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        return checkpoint
-    }
-
-    private func floats(_ checkpoint: Checkpoint, _ name: String) -> [Float] {
-        checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
+        return try Checkpoint(configuration, seed: 3)
     }
 
     private func read() throws(CheckpointError) -> Checkpoint { try HuggingFace.read(folder.path, on: processor) }
@@ -67,7 +57,7 @@ import Formats
         #expect(error?.description.contains("tokens.weight is stored in int8, and has to be converted to f32 first") == true)
         #expect(folder.names.isEmpty)
         try HuggingFace.write(quantized.dequantized(on: processor), to: folder.path)
-        #expect(floats(try read(), "layer0.qkv.weight").contains { $0 != 0 })
+        #expect(try read().weight("layer0.qkv.weight").contains { $0 != 0 })
     }
 
     @Test(arguments: [WeightFormat.f16, .bf16]) func `16-bit weights are rounded to the nearest number`(format: WeightFormat) throws {
@@ -75,8 +65,8 @@ import Formats
         try HuggingFace.write(sample, to: folder.path, as: format)
         let again = try read()
         for name in sample.weights.names {
-            let rounded = floats(sample, name).map { format == .f16 ? Float(Float16($0)) : Float(bitPattern: UInt32($0.bf16Bits) << 16) }
-            let isSame = floats(again, name) == rounded
+            let rounded = sample.weight(name).map { format == .f16 ? Float(Float16($0)) : Float(bitPattern: UInt32($0.bf16Bits) << 16) }
+            let isSame = again.weight(name) == rounded
             #expect(isSame, "\(name)")
         }
     }
@@ -86,7 +76,7 @@ import Formats
         try HuggingFace.write(sample, to: folder.path)
         let again = try read(), added = again.weights.names.filter { sample.weights[$0] == nil }
         #expect(
-            added.count == 2 * 6 + 1 && added.allSatisfy { name in floats(again, name).allSatisfy { $0 == 0 } }
+            added.count == 2 * 6 + 1 && added.allSatisfy { name in again.weight(name).allSatisfy { $0 == 0 } }
                 && again.configuration.hasBias)
         let logits = try [sample, again].map { checkpoint in
             let (model, parameters) = try checkpoint.model(on: processor), tape = Tape(processor, parameters: parameters)
@@ -100,7 +90,7 @@ import Formats
         let sample = try sample()
         try HuggingFace.write(sample, to: folder.path)
         let bytes = try InputFile.contents(of: folder("model.safetensors")), header = try SafeTensorsHeader(of: bytes.span, path: "a")
-        let up = try #require(header.tensors["transformer.h.1.mlp.c_fc.weight"]), ours = floats(sample, "layer1.up.weight")
+        let up = try #require(header.tensors["transformer.h.1.mlp.c_fc.weight"]), ours = sample.weight("layer1.up.weight")
         #expect(up.type == "F32" && up.shape == [20, 80] && up.range.lowerBound % 4 == 0)
         let isSame = (0..<20 * 80).allSatisfy { i in
             let at = up.range.lowerBound + 4 * i, bits = UInt32(littleEndian: bytes.span.extracting(at..<at + 4))

@@ -110,12 +110,9 @@ import Testing
         let matrix = try ImportanceMatrix(
             of: checkpoint.configuration, squares, dataset: "", chunkCount: 1, chunkSize: 1, path: folder("a.imatrix"))
         let statistics = try matrix.statistics(for: checkpoint.configuration)
-        func values(_ checkpoint: Checkpoint) -> [Float] {
-            checkpoint.weights[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
-        }
         func error(_ calibration: @escaping (String) -> InputStatistics?) throws -> Float {
             try checkpoint.writeGGUF(to: folder("a.gguf"), as: .q4_k_m, on: processor, calibration: calibration)
-            let found = values(try Checkpoint(readingGGUF: folder("a.gguf"), on: processor)), exact = values(checkpoint)
+            let found = try Checkpoint(readingGGUF: folder("a.gguf"), on: processor).weight(name), exact = checkpoint.weight(name)
             return exact.indices.reduce(0) { $0 + importance[$1 % 256] * (found[$1] - exact[$1]) * (found[$1] - exact[$1]) }
         }
         let plain = try error { _ in nil }, weighted = try error { statistics[$0] }

@@ -38,7 +38,7 @@ import TestSupport
                 let expected = (0..<stack.rows).flatMap { index in
                     (0..<stack.columns).map { stack.number(expert: expert, row: row(index), column: $0) }
                 }
-                let isSame = values.read { span in span.indices.map { span[$0] } } == expected
+                let isSame = values.array == expected
                 #expect(isSame && Set(expected).count > 20, "\(part) of expert \(expert)")
             }
         }
@@ -52,7 +52,7 @@ import TestSupport
         let again = try HuggingFace.read(folder("again"), on: processor)
         #expect(again.weights.names == whole.weights.names)
         for name in ["layer0.expert2.up.weight", "layer1.expert0.down.weight"] {
-            let floats = [whole, again].map { $0.weights[name]?.values.read { span in span.indices.map { span[$0] } } }
+            let floats = [whole, again].map { $0.weights[name]?.values.array }
             let isSame = floats[0] == floats[1]
             #expect(isSame && floats[0] != nil, "\(name)")
         }

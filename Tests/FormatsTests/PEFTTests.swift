@@ -25,33 +25,16 @@ import Formats
             base.weights["head.weight"] = isTied ? nil : base.weights["tokens.weight"]
         }
         let list = ParameterList(of: base.configuration, lora: shape)
-        func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
-            let buffer = processor.zeros(list.count)
-            processor.normal(into: buffer, seed: seed)
-            for layer in list.loraLayers {
-                buffer[layer.b.range].write { span in
-                    var outside = Array(repeating: true, count: span.count)
-                    for (rows, columns) in layer.blockRanges {
-                        for row in rows { for column in columns { outside[row * layer.b.shape[1] + column] = false } }
-                    }
-                    for i in span.indices where outside[i] { span[i] = 0 }
-                }
-            }
-            return OrderedDictionary(buffer, of: list.parameters)
-        }
-        var adapter = Checkpoint(base.configuration, weights: values(1))
-        adapter.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: "base.h5")
-        if withPrincipals { adapter.adapter?.principals = values(2) }
-        adapter.tokenizer = base.tokenizer
-        adapter.chatTemplate = base.chatTemplate
+        let values = try [1, 2].map { try list.normalValues(seed: $0) }
+        for buffer in values { list.clearOutsideBlocks(buffer) }
+        var adapter = Checkpoint(values[0], adapter: shape, of: base)
+        if withPrincipals { adapter.adapter?.principals = OrderedDictionary(values[1], of: list.parameters) }
         return (base, adapter)
     }
 
     private func read(_ base: Checkpoint) throws -> Checkpoint {
         try PEFT.read(folder.path, base: base, basePath: "base.h5", on: processor)
     }
-
-    private func floats(_ array: FloatArray?) -> [Float] { array?.values.read { span in span.indices.map { span[$0] } } ?? [] }
 
     private func config() throws -> String { String(decoding: try InputFile.contents(of: folder("adapter_config.json")), as: UTF8.self) }
 
@@ -62,7 +45,7 @@ import Formats
         let found = try read(base)
         #expect(found.adapter?.shape == adapter.adapter?.shape && found.adapter?.baseDigest == base.weightsDigest)
         #expect(found.weights.names == adapter.weights.names && found.tokenizer == base.tokenizer)
-        for name in found.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+        for name in found.weights.names { expectSame(found.weight(name), adapter.weight(name), name) }
         #expect(try config().contains("\"fan_in_fan_out\": \(family == .gpt2)"))
     }
 
@@ -89,7 +72,7 @@ import Formats
         ] { #expect(text.contains(part), "\(part) in \(text)") }
         let found = try read(base)
         #expect(found.adapter?.shape == shape)
-        for name in adapter.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+        for name in adapter.weights.names { expectSame(found.weight(name), adapter.weight(name), name) }
         // Its file, too.
         try found.write(to: folder("adapter.h5"))
         #expect(try Checkpoint(reading: folder("adapter.h5")).adapter?.shape == shape)
@@ -115,7 +98,7 @@ import Formats
         #expect(tensors["base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight"] == nil)
         let found = try read(base)
         #expect(found.adapter?.shape == shape && found.weights.names == adapter.weights.names)
-        for name in found.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+        for name in found.weights.names { expectSame(found.weight(name), adapter.weight(name), name) }
     }
 
     /// The parts become one module, with the rank of all.
@@ -123,10 +106,10 @@ import Formats
         try PEFT.write(adapter, to: folder.path, on: processor)
         let found = try read(base)
         #expect(found.adapter?.shape.blocks["qkv"] == [LoRABlock(rows: base.configuration.attentionHeads(of: 0).rowWidth, rank: 4)])
-        for name in adapter.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+        for name in adapter.weights.names { expectSame(found.weight(name), adapter.weight(name), name) }
         let models = try [adapter, found].map { try $0.merged(over: base, on: processor) }
         #expect(models[0].weights.names.contains("head.weight") && models[0].configuration.isTied == false)
-        for name in models[0].weights.names { expectSame(floats(models[1].weights[name]), floats(models[0].weights[name]), name) }
+        for name in models[0].weights.names { expectSame(models[1].weight(name), models[0].weight(name), name) }
     }
 
     @Test(arguments: [SampleFamily.gpt2, .llama, .gptNeoX])
@@ -140,7 +123,7 @@ import Formats
         try found.write(to: folder("found.h5"))
         let merged = try ["adapter.h5", "found.h5"].map { try Checkpoint(reading: folder($0)).merged(on: processor) }
         for name in base.weights.names {
-            expectClose(floats(merged[1].weights[name]), floats(merged[0].weights[name]), within: .gradient, name)
+            expectClose(merged[1].weight(name), merged[0].weight(name), within: .gradient, name)
         }
     }
 
@@ -158,7 +141,7 @@ import Formats
         var scales: [String: Float] = [:]
         for target in GPT.loraTargets {
             for layer in 0..<3 {
-                let name = "layer\(layer).\(target).lora_B", (a, b) = (floats(adapter.weights[name]), floats(found.weights[name]))
+                let name = "layer\(layer).\(target).lora_B", (a, b) = (adapter.weight(name), found.weight(name))
                 // The last row belongs to the last module of the layer.
                 scales["\(layer).\(target)"] = factor * (b.last ?? 0) / (a.last ?? 1)
             }
@@ -224,6 +207,6 @@ import Formats
         let padded = Array((header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)).utf8)
         folder.write(padded.count.littleEndianBytes + padded + bytes[(8 + count)...], to: "adapter_model.safetensors")
         let found = try read(base)
-        for name in adapter.weights.names { expectSame(floats(found.weights[name]), floats(adapter.weights[name]), name) }
+        for name in adapter.weights.names { expectSame(found.weight(name), adapter.weight(name), name) }
     }
 }

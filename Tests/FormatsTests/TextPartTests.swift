@@ -34,7 +34,7 @@ import TestSupport
         let read = try HuggingFace.read(folder.path, on: processor)
         #expect(read.configuration == model.configuration && read.weights.names == model.weights.names)
         for name in ["tokens.weight", "layer1.qkv.weight", "layer2.down.weight"] {
-            let floats = [model, read].map { $0.weights[name]?.values.read { span in span.indices.map { span[$0] } } }
+            let floats = [model, read].map { $0.weights[name]?.values.array }
             let isSame = floats[0] == floats[1]
             #expect(isSame, "\(name)")
         }

@@ -91,14 +91,8 @@ import Tokenize
         try model.writeGGUF(to: folder("base.gguf"), as: .q4_0)
         for path in ["base", "base.gguf"] {
             let base = try ModelFile(folder(path)).checkpoint, shape = LoRAConfiguration(rank: 2, alpha: 3)
-            let list = ParameterList(of: base.configuration, lora: shape)
-            let values = processor.zeros(list.count)
-            processor.normal(into: values, seed: 3)
-            var adapter = Checkpoint(base.configuration, weights: OrderedDictionary(values, of: list.parameters))
-            adapter.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: path)
-            adapter.tokenizer = base.tokenizer
-            adapter.chatTemplate = base.chatTemplate
-            try adapter.write(to: folder("adapter.h5"))
+            let values = try ParameterList(of: base.configuration, lora: shape).normalValues(seed: 3)
+            try Checkpoint(values, adapter: shape, of: base, path: path).write(to: folder("adapter.h5"))
             let file = try ModelFile(folder("adapter.h5"))
             try file.verify()
             #expect(file.storedPrecision == base.quantizedPrecision && file.base.format == base.format)

@@ -1,6 +1,5 @@
 package import Autograd
 package import Checkpoint
-import Kernels
 import Model
 
 /// A small model in `base.h5` of a folder, and a LoRA adapter for it with random weights in `adapter.h5`.
@@ -20,18 +19,9 @@ package struct SampleAdapter {
         sample.metrics = [:]
         try sample.write(to: folder("base.h5"))
         base = try Checkpoint(reading: folder("base.h5"))
-        let processor = try Processor(threads: 1)
         let list = ParameterList(of: base.configuration, lora: shape)
-        func values(_ seed: UInt64) -> OrderedDictionary<FloatArray> {
-            let buffer = processor.zeros(list.count)
-            processor.normal(into: buffer, seed: seed)
-            return OrderedDictionary(buffer, of: list.parameters)
-        }
-        var adapter = Checkpoint(base.configuration, weights: values(1))
-        adapter.adapter = LoRAAdapter(shape, baseDigest: base.weightsDigest, basePath: "base.h5")
-        if withPrincipals { adapter.adapter?.principals = values(2) }
-        adapter.tokenizer = base.tokenizer
-        adapter.chatTemplate = base.chatTemplate
+        var adapter = Checkpoint(try list.normalValues(seed: 1), adapter: shape, of: base)
+        if withPrincipals { adapter.adapter?.principals = OrderedDictionary(try list.normalValues(seed: 2), of: list.parameters) }
         try adapter.write(to: folder("adapter.h5"))
         self.adapter = try Checkpoint(reading: folder("adapter.h5"))
     }

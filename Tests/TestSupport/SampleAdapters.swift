@@ -41,7 +41,7 @@ package struct SampleAdapters {
                 let principals = Self.values(configuration, lora, 30, processor)
                 for array in principals { array.element.values.write { span in for i in span.indices { span[i] *= 4 } } }
                 for (name, array) in adapter.weights {
-                    let initial = principals[name]?.values.read { span in span.indices.map { span[$0] } } ?? []
+                    let initial = principals[name]?.values.array ?? []
                     array.values.write { span in for i in span.indices { span[i] = initial[i] + 0.3 * span[i] } }
                 }
                 adapter.adapter?.principals = principals

@@ -2,7 +2,6 @@ import Autograd
 package import Checkpoint
 import Kernels
 package import Model
-import Tokenize
 
 /// Small models of the families that slm exchanges with other programs, with random weights.
 package enum SampleFamily: String, CaseIterable, Sendable {
@@ -125,13 +124,5 @@ package enum SampleFamily: String, CaseIterable, Sendable {
         return c
     }
 
-    package func checkpoint() throws -> Checkpoint {
-        let list = ParameterList(of: configuration)
-        let processor = try Processor(threads: 1), values = processor.zeros(list.count)
-        processor.normal(into: values, seed: 5)
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
-        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        return checkpoint
-    }
+    package func checkpoint() throws -> Checkpoint { try Checkpoint(configuration, seed: 5) }
 }

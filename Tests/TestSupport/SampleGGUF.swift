@@ -1,9 +1,5 @@
 package import Checkpoint
-import Autograd
-import Kernels
 package import Model
-import Tokenize
-import Formats
 
 /// A small model that a GGUF file can hold, with nonzero weights.
 package struct SampleGGUF {
@@ -13,13 +9,6 @@ package struct SampleGGUF {
         var configuration = GPTConfiguration(layers: 2, heads: 2, width: 64, context: 96, vocabulary: 260)
         configuration.isTied = tied
         change(&configuration)
-        let processor = try Processor(threads: 1)
-        let list = ParameterList(of: configuration)
-        let values = processor.zeros(list.count)
-        processor.normal(into: values, seed: 11)
-        var checkpoint = Checkpoint(configuration, weights: OrderedDictionary(values, of: list.parameters))
-        checkpoint.tokenizer = try StoredTokenizer(SampleCheckpoint.vocabulary)
-        checkpoint.chatTemplate = .specialTokens
-        self.checkpoint = checkpoint
+        checkpoint = try Checkpoint(configuration, seed: 11)
     }
 }

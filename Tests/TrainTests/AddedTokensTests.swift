@@ -47,9 +47,7 @@ import Train
         return try Finetuning(of: base, settings, plan, in: folder(name), on: processor)
     }
 
-    private func numbers(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] {
-        try #require(checkpoint.weights[name]).values.read { span in span.indices.map { span[$0] } }
-    }
+    private func numbers(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] { try #require(checkpoint.weights[name]).values.array }
 
     @Test(arguments: [(true, 0), (false, 0), (true, 5)])
     func `an adapter trains the rows of added tokens and no others`(isTied: Bool, unusedRows: Int) throws {

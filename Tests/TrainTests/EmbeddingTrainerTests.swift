@@ -21,7 +21,7 @@ import Train
         var random = SeededRandom(seed: 1, stream: 1)
         let loss = trainer.addGradients(of: (0..<3).map { examples.pair($0, &random) })
         expectClose([loss], [0.6654039], within: .forward)
-        expectClose(trainer.gradients.numbers, [
+        expectClose(trainer.gradients.array, [
             -0.0821571, 0.5186908, 0.7122682, 0.0814019, 0.0080873, -0.060677, 0.1193325, 0.0833264, 0.0965853, -0.1197635, 0.5586742,
             0.7862925, -0.5831826, 0.6271124, 0.7108891,
         ], within: .gradient)
@@ -78,7 +78,7 @@ import Train
             var examples = EmbeddingExamples(), settings = EmbeddingTrainer.Settings()
             for passage in passages { examples.add(question: [0, 0], passage: [passage]) }
             settings.width = 4
-            return EmbeddingTrainer(examples, vocabulary: 4, settings, on: try Processor(threads: 1)).table.numbers
+            return EmbeddingTrainer(examples, vocabulary: 4, settings, on: try Processor(threads: 1)).table.array
         }
         // With one example log(1 + 1 / (1 + n)), with two log(1 + 2 / (1 + n)); token 3 has none.
         let one = try table([1]), two = try table([1, 2])
@@ -87,7 +87,7 @@ import Train
         // A vector of a token in no example has the length log 2 on average.
         var examples = EmbeddingExamples()
         examples.add(question: [0], passage: [1])
-        let all = EmbeddingTrainer(examples, vocabulary: 1_000, EmbeddingTrainer.Settings(), on: try Processor(threads: 1)).table.numbers
+        let all = EmbeddingTrainer(examples, vocabulary: 1_000, EmbeddingTrainer.Settings(), on: try Processor(threads: 1)).table.array
         let squares = all.dropFirst(2 * 256).reduce(0.0) { $0 + Double($1) * Double($1) } / 998
         #expect(abs(squares.squareRoot() - log(2.0)) < 0.02)
     }
@@ -99,11 +99,11 @@ import Train
             settings.batch = batch
             settings.temperature = 1e9                        // all passages are equally likely: the loss is log of their number
             let trainer = EmbeddingTrainer(mapped, vocabulary: 81, settings, on: try Processor(threads: 1))
-            let unused = trainer.table.numbers.suffix(8)
+            let unused = trainer.table.array.suffix(8)
             #expect(trainer.totalSteps == 30 * (570 / count))
             let loss = try #require(trainer.step())
             expectClose([loss], [log(Double(count))], within: .forward)
-            #expect(trainer.table.numbers.suffix(8) == unused)
+            #expect(trainer.table.array.suffix(8) == unused)
         }
     }
 
@@ -116,14 +116,10 @@ import Train
             settings.seed = seed
             let trainer = EmbeddingTrainer(mapped, vocabulary: 80, settings, on: try Processor(threads: threads))
             while trainer.step() != nil {}
-            return trainer.table.numbers
+            return trainer.table.array
         }
         let first = try table(1, threads: 1)
         expectSame(try table(1, threads: 2), first)
         #expect(try table(2, threads: 1) != first)
     }
-}
-
-extension Buffer {
-    fileprivate var numbers: [Float] { read { span in span.indices.map { span[$0] } } }
 }

@@ -158,12 +158,8 @@ import Train
         let finetuning = try finetuning(settings(kind, steps: 6), in: "run"), trainer = finetuning.run.trainer
         try finetuning.run.train()
         let processor = try Processor(threads: 2), (model, parameters) = try Checkpoint(reading: folder("run/last.h5")).model(on: processor)
-        expectSame(
-            parameters.values.read { span in span.indices.map { span[$0] } },
-            trainer.parameters.values.read { span in span.indices.map { span[$0] } }, "A and B")
-        expectSame(
-            parameters.frozenValues.read { span in span.indices.map { span[$0] } },
-            trainer.parameters.frozenValues.read { span in span.indices.map { span[$0] } }, "frozen weights")
+        expectSame(parameters.values.array, trainer.parameters.values.array, "A and B")
+        expectSame(parameters.frozenValues.array, trainer.parameters.frozenValues.array, "frozen weights")
         #expect(model.configuration == trainer.model.configuration && model.configuration.dropout == 0)
     }
 
@@ -284,7 +280,7 @@ import Train
         let (_, parameters) = try first.model(on: Processor(threads: 2))
         let own = trainer.parameters
         for (found, expected) in [(own.values, parameters.values), (own.frozenValues, parameters.frozenValues)] {
-            expectSame(found.read { span in span.indices.map { span[$0] } }, expected.read { span in span.indices.map { span[$0] } })
+            expectSame(found.array, expected.array)
         }
         #expect(continued.run.adapter?.shape == shape && continued.run.adapter?.principals.count == first.adapter?.principals.count)
         try continued.run.train()

@@ -6,8 +6,6 @@ import TestSupport
 import Train
 
 @Suite(.serialized) struct MuonTests {
-    private func numbers(_ buffer: Buffer) -> [Float] { buffer.read { span in span.indices.map { span[$0] } } }
-
     @Test(arguments: KernelVariant.standard.filter { $0.precision == .float32 } + KernelVariant.devices.filter { $0.precision == .float32 })
     func `twenty steps match those of torch.optim.Muon in f64`(_ kernels: KernelVariant) throws {
         let gpt = try GoldenGPT(.untied, kernels), tape = gpt.tape
@@ -33,7 +31,7 @@ import Train
     func `a direction has orthogonal rows or columns`(rows: Int, columns: Int) throws {
         let processor = try Processor(threads: 2), x = processor.zeros(rows * columns)
         processor.normal(into: x, seed: 7)
-        let u = numbers(Muon(rateRatio: 1).orthogonalized(x, rows: rows, columns: columns, on: processor))
+        let u = Muon(rateRatio: 1).orthogonalized(x, rows: rows, columns: columns, on: processor).array
         let vectors = rows <= columns
             ? (0..<rows).map { i in Array(u[i * columns..<(i + 1) * columns]) }
             : (0..<columns).map { j in stride(from: j, to: u.count, by: columns).map { u[$0] } }
@@ -48,7 +46,7 @@ import Train
 
     @Test func `a matrix without a gradient stays as it is`() throws {
         let processor = try Processor(threads: 1)
-        let u = numbers(Muon(rateRatio: 1).orthogonalized(processor.zeros(12), rows: 3, columns: 4, on: processor))
+        let u = Muon(rateRatio: 1).orthogonalized(processor.zeros(12), rows: 3, columns: 4, on: processor).array
         #expect(u == Array(repeating: 0, count: 12))
     }
 

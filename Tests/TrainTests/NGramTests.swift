@@ -291,7 +291,7 @@ import Train
             }
         ) { _ in }
         if calls > 30 { #expect(made == 0) }
-        let weights = { (run: TrainingRun) in run.trainer.parameters.values.read { span in span.indices.map { span[$0] } } }
+        let weights = { (run: TrainingRun) in run.trainer.parameters.values.array }
         let isSame = weights(second) == weights(whole)
         #expect(isSame && second.state.nGramPairs == whole.state.nGramPairs)
         #expect(try second.train() == .finished)
