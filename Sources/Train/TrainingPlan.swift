@@ -90,9 +90,11 @@ package struct TrainingPlan: Sendable, Equatable {
     /// Wider models were not trained with other rates beside Muon.
     private static func isTuned(_ width: Int, beside optimizer: OptimizerKind) -> Bool { optimizer == .muon && width <= 256 }
 
-    /// The batch of a model that starts at random without a recipe: about 1,536 tokens, as in the runs of Documentation/decisions/size.md.
-    /// More would mean fewer steps in the same time.
-    package static func defaultBatch(context: Int) -> Int { min(12, max(1, 1_536 / context)) }
+    /// The batch of a model that starts at random without a recipe: about 1,536 tokens, at most 12 rows. Models with a longer context than
+    /// 128 have four times as many beside Muon, which then takes a smaller share of the time (Documentation/decisions/muon.md).
+    package static func defaultBatch(context: Int, _ optimizer: OptimizerKind) -> Int {
+        optimizer == .muon && context > 128 ? max(1, 6_144 / context) : min(12, max(1, 1_536 / context))
+    }
 
     /// 100 steps, or a tenth of a short run.
     package static func defaultWarmup(for steps: Int?) -> Int { max(1, min(100, (steps ?? 1_000) / 10)) }

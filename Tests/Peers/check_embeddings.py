@@ -383,7 +383,8 @@ def check_roberta(slm, folder, name, configuration, make_tokenizer, small, **sha
         check_gguf(slm, folder, texts, ours)
     settings.num_labels = 1
     scorer = AutoModelForSequenceClassification.from_config(settings).eval()
-    save_random(scorer, folder, 0.06, classifier=0.5)
+    # Larger weights multiply the rounding of both programs: with 0.5 at 768 channels, transformers' f32 scores differ by 3e-6 from its f64 ones.
+    save_random(scorer, folder, 0.06, classifier=2 / shape["hidden_size"] ** 0.5)
     check_pairs(slm, folder, name)
 
 

@@ -74,7 +74,7 @@ extension TrainOptions {
         [
             "vocab-size": "the preset's",
             "loss-scope": defaultLossScope.rawValue,
-            "batch": "about 1,536 tokens; 12 with --recipe nanogpt",
+            "batch": "4 or 12 with a recipe; else 12 up to a context of 128, about 6,144 tokens above, 1,536 with --optimizer adamw",
             "optimizer": "muon; adamw with a recipe",
             "lr": "1e-3; without --recipe 1e-2 up to 256 channels and 2e-2 up to 128, a quarter with --optimizer adamw",
             "weight-decay": "0.1; 0.025 with Muon up to 256 channels",
@@ -153,7 +153,7 @@ extension TrainOptions {
             plan.optimizer = run.plan[text: "optimizer"].flatMap { OptimizerKind(rawValue: $0) } ?? .muon
             plan.lr = TrainingPlan.defaultRate(width: configuration.width, plan.optimizer)
             plan.weightDecay = TrainingPlan.defaultDecay(width: configuration.width, plan.optimizer)
-            plan.batch = TrainingPlan.defaultBatch(context: configuration.context)
+            plan.batch = TrainingPlan.defaultBatch(context: configuration.context, plan.optimizer)
         }
         plan.preset = presetName
         return try changed(plan)
