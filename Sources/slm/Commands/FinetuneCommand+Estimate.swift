@@ -11,25 +11,13 @@ import Report
 import Train
 
 /// The value of `--estimate [WHAT]`.
-enum EstimateOption: String, CaseIterable, OptionValue {
-    case off, memory
+enum EstimateChoice: String, CaseIterable, OptionValue {
+    case memory
     /// Also measures a step.
     case time
 
-    init?(optionText: String) {
-        if let option = EstimateOption(rawValue: optionText) {
-            self = option
-        } else if let isOn = Bool(optionText: optionText) {
-            self = isOn ? .time : .off
-        } else {
-            return nil
-        }
-    }
-
-    var optionText: String { self == .off ? "false" : rawValue }
-    static var arity: OptionInfo.Arity { .optionalValue }
+    static var standalone: EstimateChoice? { .time }
     static var metavariable: String { "WHAT" }
-    static var choices: [String] { ["memory", "time"] }
     static var expectation: String { "memory or time" }
 }
 

@@ -26,7 +26,7 @@ extension Command {
             ]
         ) { options in
             var options = options
-            if options.estimate == .off { try options.run.joinRanks() }
+            if options.estimate == nil { try options.run.joinRanks() }
             try FinetuneCommand(options).run()
         }
     }
@@ -40,9 +40,9 @@ struct FinetuneCommand {
 
     func run() throws {
         if options.background { ProcessPriority.lower() }
-        if options.estimate == .off, let folder = try resumedFolder() { return try resume(folder) }
+        if options.estimate == nil, let folder = try resumedFolder() { return try resume(folder) }
         guard let base = options.base else {
-            if options.resume != .no {
+            if options.resume != nil {
                 throw UsageError("slm finetune: --estimate describes a new run; --resume prints the memory and the time of its run itself.")
             }
             throw UsageError("slm finetune: expected a model to fine-tune: slm finetune CHECKPOINT --data FILE.")
@@ -51,7 +51,7 @@ struct FinetuneCommand {
         let file = try ModelFile(base), width = file.checkpoint.configuration.width
         let (processor, machine) = try options.estimate == .memory
             ? options.untunedMachine : options.run.openMachine(resuming: nil, width: width)
-        var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens.choice, file: file, on: processor)
+        var start = try FinetuningBase(base, options.chatTemplate, adding: options.addTokens, file: file, on: processor)
         let checkpoint = start.checkpoint
         var configuration = checkpoint.configuration
         var settings = try options.settings(for: configuration)
@@ -68,7 +68,7 @@ struct FinetuneCommand {
         }
         configuration.context = settings.context(of: configuration)
         let memory = memory(for: settings, plan, machine, context: configuration.context, over: start)
-        if options.estimate != .off {
+        if options.estimate != nil {
             let parts = RunParts(
                 base: start, settings: settings, plan: plan, memory: memory, configuration: configuration, processor: processor)
             return try printEstimate(of: parts)
@@ -128,13 +128,13 @@ struct FinetuneCommand {
     /// The folder of the run to continue; nil for a new run.
     private func resumedFolder() throws -> String? {
         switch options.resume {
-        case .no: return nil
-        case .run(let folder):
+        case nil: return nil
+        case .run(let folder)?:
             let named = options.name.map { "\(options.runs)/\($0)" }
             let isOther = named.map { $0 != folder } ?? options.out.map { RelativePath.folder(ofFileAt: folder) != $0 } ?? false
             if isOther { throw UsageError("slm finetune: expected --resume RUN, or --resume with --out and --name, found both.") }
             return folder
-        case .defaultRun:
+        case .defaultRun?:
             if let name = options.name { return "\(options.runs)/\(name)" }
             let runs = TrainingRunListing.all(in: options.runs)
             guard let newest = try runs.first(where: { try $0.isFinetuning }) else {

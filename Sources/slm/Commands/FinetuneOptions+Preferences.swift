@@ -1,5 +1,18 @@
 import Train
 
+/// The value of `--preferences [METHOD]`.
+enum PreferenceChoice: String, CaseIterable, OptionValue {
+    /// The method that suits the data.
+    case auto
+    case dpo, kto
+
+    var method: PreferenceMethod? { PreferenceMethod(rawValue: rawValue) }
+
+    static var standalone: PreferenceChoice? { .auto }
+    static var metavariable: String { "METHOD" }
+    static var expectation: String { "one of " + choices.joined(separator: ", ") }
+}
+
 extension FinetuneOptions {
     static var preferenceGroup: OptionGroup<FinetuneOptions> {
         OptionGroup("Preferences", [
@@ -12,7 +25,7 @@ extension FinetuneOptions {
     var preferenceSettings: PreferenceSettings? {
         get throws {
             let chosen = PreferenceObjective.settings.filter { run.plan.has($0.name) }
-            guard preferences != .off else {
+            guard let preferences else {
                 if let setting = chosen.first { throw UsageError("slm finetune: \(setting.option) needs --preferences.") }
                 return nil
             }
@@ -42,7 +55,7 @@ extension FinetuneOptions {
     func preferenceChecks(_ stored: PreferenceSettings?) -> [(option: String, given: String?, stored: String)] {
         var given = PreferenceObjective(.dpo)
         run.plan.apply(to: &given)
-        let method = preferences.method?.rawValue ?? (preferences == .auto && stored == nil ? "auto" : nil)
+        let method = preferences?.method?.rawValue ?? (preferences == .auto && stored == nil ? "auto" : nil)
         return [("--preferences", method, stored?.method?.rawValue ?? "chats")] + PreferenceObjective.settings.map { setting in
             (setting.option, run.plan.has(setting.name) ? setting.text(in: given) : nil,
              stored.flatMap { setting.text(in: $0.objective) } ?? "no preferences")

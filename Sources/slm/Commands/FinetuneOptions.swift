@@ -14,15 +14,15 @@ struct FinetuneOptions: RunCommandOptions {
     /// nil for `checkpoints`.
     var out: String?
     var name: String?
-    var resume = Resume.no
+    var resume: Resume?
     var force = false
     var background = false
-    var estimate = EstimateOption.off
+    var estimate: EstimateChoice?
     var replay: [String] = []
     var initAdapter: String?
-    var preferences = PreferenceOption.off
+    var preferences: PreferenceChoice?
     var chatTemplate: ChatTemplateChoice?
-    var addTokens = AddTokens.none
+    var addTokens: AddedTokenChoice?
 }
 
 extension FinetuneOptions {
@@ -79,7 +79,7 @@ extension FinetuneOptions {
             defaults.batch = 4
             defaults.lr = trainsAdapter ? 1e-3 : 3e-4
             defaults.weightDecay = trainsAdapter ? 0 : 0.1
-            if preferences != .off {
+            if preferences != nil {
                 defaults.batch = 8
                 if !trainsAdapter { defaults.lr = 1e-4 }
                 defaults.weightDecay = 0
@@ -121,7 +121,7 @@ extension FinetuneOptions {
     private func checkAdapterOptions() throws {
         let chosen = AdapterSettings.settings.filter { run.plan.has($0.name) && run.plan[flag: $0.name] != false }
         if initAdapter != nil {
-            if let option = chosen.first?.option ?? (addTokens == .none ? nil : "--add-tokens") {
+            if let option = chosen.first?.option ?? (addTokens == nil ? nil : "--add-tokens") {
                 throw UsageError("slm finetune: --init-adapter: the adapter has its own rank, alpha and layers; remove \(option).")
             }
         } else if !run.plan.has("lora"), let setting = chosen.first {
@@ -163,7 +163,7 @@ extension FinetuneOptions {
             throw UsageError("slm finetune: --lora-init pissa: it changes the base's weights, and cannot adapt the head or the embedding.")
         }
         let special = isPiSSA ? "--lora-init pissa" : shape.adaptsVocabulary ? "--lora-targets head,embedding" : nil
-        if addTokens != .none, let special { throw UsageError("slm finetune: --add-tokens cannot be combined with \(special).") }
+        if addTokens != nil, let special { throw UsageError("slm finetune: --add-tokens cannot be combined with \(special).") }
         if shape.usesDoRA, let other = special ?? (shape.dropout > 0 ? "--lora-dropout" : nil) {
             throw UsageError("slm finetune: --dora cannot be combined with \(other).")
         }
@@ -188,7 +188,7 @@ extension FinetuneOptions {
             ("--skip-bad", run.skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
         ]
-        if case .texts(let texts) = addTokens {
+        if case .texts(let texts)? = addTokens {
             let vocabulary = try stored.vocabulary(), known = texts.filter { vocabulary.specialTokenID($0) != nil }
             settings.append(("--add-tokens", texts.joined(separator: ","), known.joined(separator: ",")))
         }

@@ -13,7 +13,7 @@ struct ImportOptions {
     var heads: Int?
     var base: String?
     var chatTemplate: ChatTemplateChoice?
-    var addTokens = AddTokens.none
+    var addTokens: AddedTokenChoice?
     var quiet = false
 }
 
@@ -57,7 +57,7 @@ extension ImportOptions {
         if PEFT.isAdapter(source) { return try importAdapter(source, out: out) }
         if base != nil { throw UsageError("slm import: --base: expected a PEFT adapter with adapter_config.json, found '\(source)'.") }
         let model = try ImportedModel(
-            reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, adding: addTokens.choice,
+            reading: source, heads: heads, tokenizer: tokenizerSource, chatTemplate: chatTemplate, adding: addTokens,
             on: try Processor())
         try Folder.create(forFileAt: out)
         try model.checkpoint.write(to: out)
@@ -87,7 +87,7 @@ extension ImportOptions {
             throw UsageError("slm import: \(source) is a PEFT adapter. Give the base model that it was trained on: "
                 + "slm import \(source.shellWord) --base CHECKPOINT --out FILE")
         }
-        if tokenizer != nil || heads != nil || addTokens != .none {
+        if tokenizer != nil || heads != nil || addTokens != nil {
             throw UsageError("slm import: an adapter has its base model's tokenizer and heads, and its own added tokens.")
         }
         let file = try ModelFile(base, chatTemplate: chatTemplate), model = file.checkpoint

@@ -152,10 +152,10 @@ struct TrainCommand {
 
     /// The last checkpoint of the run to resume; nil for a new run.
     private func storedCheckpoint() throws -> Checkpoint? {
-        if case .run(let folder) = options.resume, let out = options.out, out != folder {
+        if case .run(let folder)? = options.resume, let out = options.out, out != folder {
             throw UsageError("slm train: expected --resume RUN, or --resume with --out RUN, found '\(folder)' and '\(out)'.")
         }
-        if options.resume == .no {
+        if options.resume == nil {
             guard TrainingRun.exists(in: folder) else { return nil }
             if options.estimates { return nil }
             throw CommandError(description: "\(folder) holds a training run already. Continue it with --resume, or choose another "

@@ -13,7 +13,7 @@ extension TrainOptions {
     /// Chooses the preset by how many tokens this machine trains `small` on in the time there is.
     mutating func choosePreset() throws {
         let setsModel = run.plan.has("recipe") || GPTConfiguration.settings.contains { $0.group == .model && run.plan.has($0.name) }
-        guard preset == nil, resume == .no, !setsModel, case .seconds(let seconds)? = try run.length(for: "train") else { return }
+        guard preset == nil, resume == nil, !setsModel, case .seconds(let seconds)? = try run.length(for: "train") else { return }
         preset = "small"
         let ranks = Ranks.current, speed = try tokensPerSecond() * Double(ranks?.count ?? 1)
         let tokens = seconds * (ranks?.fromFirst(speed) ?? speed)

@@ -12,7 +12,7 @@ struct TrainOptions: RunCommandOptions {
     var out: String?
     /// nil for the default preset.
     var preset: String?
-    var resume = Resume.no
+    var resume: Resume?
     var estimates = false
     /// Replaces the user's cache of token files.
     var cacheRoot: String?
@@ -88,7 +88,7 @@ extension TrainOptions {
 
     /// The folder of the run.
     var folder: String {
-        if case .run(let folder) = resume { return folder }
+        if case .run(let folder)? = resume { return folder }
         return out ?? "checkpoints/\(presetName)"
     }
 

@@ -12,48 +12,28 @@ extension CommandOption {
     }
 }
 
-/// The value of `--add-tokens [TEXTS]`.
-enum AddTokens: OptionValue, Equatable {
-    case none
-    /// Those of the chat template.
-    case ofTemplate
-    case texts([String])
-
+extension AddedTokenChoice: OptionValue {
     init?(optionText: String) {
-        switch Bool(optionText: optionText) {
-        case true?: self = .ofTemplate
-        case false?: self = .none
-        case nil:
-            let texts = optionText.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-            if texts.contains("") { return nil }
-            self = .texts(texts)
-        }
+        let texts = optionText.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        if texts.contains("") { return nil }
+        self = .texts(texts)
     }
 
     var optionText: String {
         switch self {
-        case .none: "false"
         case .ofTemplate: "true"
         case .texts(let texts): texts.joined(separator: ",")
         }
     }
 
-    var choice: AddedTokenChoice? {
-        switch self {
-        case .none: nil
-        case .ofTemplate: .ofTemplate
-        case .texts(let texts): .texts(texts)
-        }
-    }
-
-    static var arity: OptionInfo.Arity { .optionalValue }
+    static var standalone: AddedTokenChoice? { .ofTemplate }
     static var metavariable: String { "TEXTS" }
     static var expectation: String { "texts of special tokens, separated by commas" }
 }
 
 extension CommandOption {
     /// `--add-tokens`.
-    static func addTokens(_ path: WritableKeyPath<Options, AddTokens>) -> CommandOption {
+    static func addTokens(_ path: WritableKeyPath<Options, AddedTokenChoice?>) -> CommandOption {
         .option("add-tokens", path, "Add the special tokens of --chat-template to the vocabulary, or TEXTS, separated by commas.",
                 default: "none")
     }

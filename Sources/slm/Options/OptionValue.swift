@@ -4,6 +4,9 @@ import Threads
 protocol OptionValue {
     init?(optionText: String)
     var optionText: String { get }
+    /// The value of an option that stands alone, such as `--resume` beside `--resume RUN`; nil if it needs a value. The optional of such a
+    /// type is nil without the option, and for `false`.
+    static var standalone: Self? { get }
     static var arity: OptionInfo.Arity { get }
     /// Stands for a value in `--help`.
     static var metavariable: String { get }
@@ -14,7 +17,8 @@ protocol OptionValue {
 }
 
 extension OptionValue {
-    static var arity: OptionInfo.Arity { .value }
+    static var standalone: Self? { nil }
+    static var arity: OptionInfo.Arity { standalone == nil ? .value : .optionalValue }
     static var choices: [String] { [] }
 }
 
@@ -60,10 +64,14 @@ extension Bool: OptionValue {
 
 extension Optional: OptionValue where Wrapped: OptionValue {
     init?(optionText: String) {
-        guard let value = Wrapped(optionText: optionText) else { return nil }
-        self = value
+        if Wrapped.standalone != nil, let isOn = Bool(optionText: optionText) {
+            self = isOn ? Wrapped.standalone : nil
+        } else {
+            guard let value = Wrapped(optionText: optionText) else { return nil }
+            self = value
+        }
     }
-    var optionText: String { self?.optionText ?? "" }
+    var optionText: String { self?.optionText ?? (Wrapped.standalone == nil ? "" : "false") }
     static var arity: OptionInfo.Arity { Wrapped.arity }
     static var metavariable: String { Wrapped.metavariable }
     static var choices: [String] { Wrapped.choices }
@@ -134,28 +142,20 @@ struct ByteCount: OptionValue, Comparable {
 
 /// The value of `--resume [RUN]`.
 enum Resume: OptionValue, Equatable {
-    case no
     /// The run that the other options name.
     case defaultRun
     case run(String)
 
-    init?(optionText: String) {
-        switch Bool(optionText: optionText) {
-        case true?: self = .defaultRun
-        case false?: self = .no
-        case nil: self = .run(optionText)
-        }
-    }
+    init?(optionText: String) { self = .run(optionText) }
 
     var optionText: String {
         switch self {
-        case .no: "false"
         case .defaultRun: "true"
         case .run(let folder): folder
         }
     }
 
-    static var arity: OptionInfo.Arity { .optionalValue }
+    static var standalone: Resume? { .defaultRun }
     static var metavariable: String { "RUN" }
     static var expectation: String { "the folder of a run" }
 }
