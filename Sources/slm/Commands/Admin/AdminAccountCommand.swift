@@ -5,14 +5,6 @@ import Glibc
 import JSON
 import Terminal
 
-/// The options of a command that changes one account.
-struct AdminAccountOptions: AdminOptions {
-    var connection = AdminConnection()
-    var user: String?
-    var isConfirmed = false
-    var json = false
-}
-
 extension Command {
     static var adminDisable: Command {
         accountCommand("disable", "Disable an account: its user is signed out and cannot sign in.") {
@@ -53,12 +45,11 @@ extension Command {
         _ name: String, _ summary: String, asksFirst: Bool = false, returnsCode: Bool = false,
         _ action: @escaping (UserRecord) -> AdminAction
     ) -> Command {
-        let asking: [CommandOption<AdminAccountOptions>] = asksFirst
+        let asking: [CommandOption<AdminOptions>] = asksFirst
             ? [.option("yes", \.isConfirmed, "Do not ask. Without a terminal there is no question.").short("y")] : []
         return ofServer(
             "admin \(name)",
             summary,
-            AdminAccountOptions(),
             [.option("user", \.user, value: "NAME", "Change the user with this name, email address or id.").positionalOnly()]
                 + asking + (returnsCode ? [.json(\.json)] : []),
             examples: ["slm admin \(name) ada"]

@@ -1,23 +1,17 @@
 import AdminAPI
 import Dashboard
 
-struct AdminAuditOptions: AdminListOptions {
-    var connection = AdminConnection()
-    var listing = AdminListing()
-}
-
 extension Command {
     static var adminAudit: Command {
         ofServer(
             "admin audit",
             "List what administrators did, newest line first.",
-            AdminAuditOptions(),
-            AdminAuditOptions.pageOptions,
+            AdminOptions.pageOptions,
             examples: ["slm admin audit --limit 20", "slm admin audit --limit 0 --json"]
         ) { options in
             let listing = options.listing
             let (rows, total) = try listing.rows(of: options.client()) { .audit(offset: $0, limit: $1) }
-            if listing.json { return try listing.printJSON("entries", rows, total: total) }
+            if options.json { return try listing.printJSON("entries", rows, total: total) }
             var table = TextTable(["TIME", "ACTION", "TARGET", "ADDRESS", "ACTOR", "REASON"])
             for case .audit(let line) in rows {
                 table.add([

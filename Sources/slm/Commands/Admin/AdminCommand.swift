@@ -4,21 +4,15 @@ import Glibc
 import Terminal
 import Threads
 
-struct AdminDashboardOptions: AdminOptions {
-    var connection = AdminConnection()
-    var interval = Duration.seconds(5)
-    var noMouse = false
-}
-
 extension Command {
     /// The dashboard. The commands without a screen are in files of their own.
     static var admin: Command {
         Command(
             "admin",
             "Watch and administer a chat server in the terminal.",
-            AdminDashboardOptions(),
+            AdminOptions(),
             [
-                AdminDashboardOptions.connectionOptions,
+                AdminOptions.connectionOptions,
                 OptionGroup("Screen", [
                     .option("interval", \.interval, "Refresh every DURATION."),
                     .option("no-mouse", \.noMouse, "Leave the mouse to the terminal, for marking text."),

@@ -2,15 +2,8 @@ import AdminAPI
 import Dashboard
 import Files
 
-struct AdminConversationsOptions: AdminListOptions {
-    enum Order: String, CaseIterable, OptionValue {
-        case updated = "updated_at", created = "created_at", title, username, messages
-    }
-
-    var connection = AdminConnection()
-    var listing = AdminListing()
-    var order = Order.updated
-    var user: String?
+enum AdminConversationOrder: String, CaseIterable, OptionValue {
+    case updated = "updated_at", created = "created_at", title, username, messages
 }
 
 extension Command {
@@ -18,23 +11,23 @@ extension Command {
         ofServer(
             "admin conversations",
             "List conversations on a chat server.",
-            AdminConversationsOptions(),
             [
                 .option("user", \.user, value: "NAME", "List those of one user: a name, an email address or an id.").positional(),
-                .option("sort", \.order, "Sort by this column."),
-            ] + AdminConversationsOptions.searchOptions("List conversations whose title or user contains TEXT.")
-                + AdminConversationsOptions.pageOptions,
+                .option("sort", \.conversationOrder, "Sort by this column."),
+            ] + AdminOptions.searchOptions("List conversations whose title or user contains TEXT.")
+                + AdminOptions.pageOptions,
             examples: ["slm admin conversations", "slm admin conversations ada --json"]
         ) { options in
             let listing = options.listing
             let client = try options.client()
             let user = try options.user.map { try client.user(named: $0).id }
-            let isDescending = ![.title, .username].contains(options.order) != listing.isReversed
+            let isDescending = ![.title, .username].contains(options.conversationOrder) != listing.isReversed
             let (rows, total) = try listing.rows(of: client) { offset, limit in
                 .conversations(user: user, AdminList(
-                    sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
+                    sort: options.conversationOrder.rawValue, isDescending: isDescending, search: listing.search, offset: offset,
+                    limit: limit))
             }
-            if listing.json { return try listing.printJSON("conversations", rows, total: total) }
+            if options.json { return try listing.printJSON("conversations", rows, total: total) }
             let now = UTCTime.millisecondsNow
             var table = TextTable(["TITLE", "USER", "#MESSAGES", "#CREATED", "#UPDATED", "ID"])
             for case .conversation(let conversation) in rows {

@@ -1,20 +1,11 @@
 import AdminAPI
 import Dashboard
 
-struct AdminCreateUserOptions: AdminOptions {
-    var connection = AdminConnection()
-    var name: String?
-    var email: String?
-    var readsPassword = false
-    var json = false
-}
-
 extension Command {
     static var adminCreateUser: Command {
         ofServer(
             "admin create-user",
             "Create an account, and print a code with which its user sets a password.",
-            AdminCreateUserOptions(),
             [
                 .option("name", \.name, value: "NAME", "Give the account this username.").positionalOnly(),
                 .option("email", \.email, value: "ADDRESS", "Give the account this email address."),

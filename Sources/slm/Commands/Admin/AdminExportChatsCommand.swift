@@ -42,17 +42,11 @@ struct ChatExport {
     }
 }
 
-struct AdminExportChatsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var export = ChatExport()
-}
-
 extension Command {
     static var adminExportChats: Command {
         ofServer(
             "admin export-chats",
             "Write chats that may be used for training, or what users have said of their answers, for slm finetune.",
-            AdminExportChatsOptions(),
             ChatExport.options.map { $0.inside(\.export) },
             examples: [
                 "slm admin export-chats --out chats.jsonl",

@@ -3,18 +3,11 @@ import Dashboard
 import Files
 import JSON
 
-struct AdminInvitationsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var deleted: String?
-    var json = false
-}
-
 extension Command {
     static var adminInvitations: Command {
         ofServer(
             "admin invitations",
             "List the invitations that have not expired, or delete one.",
-            AdminInvitationsOptions(),
             [
                 .option("delete", \.deleted, value: "ID", "Delete this invitation; a user who registered with it stays."),
                 .json(\.json),

@@ -1,19 +1,11 @@
 import AdminAPI
 import Threads
 
-struct AdminInviteOptions: AdminOptions {
-    var connection = AdminConnection()
-    var email: String?
-    var lifetime: Duration?
-    var json = false
-}
-
 extension Command {
     static var adminInvite: Command {
         ofServer(
             "admin invite",
             "Print an invitation: a code with which one user can register.",
-            AdminInviteOptions(),
             [
                 .option("email", \.email, value: "ADDRESS", "Note for whom it is.").positional(),
                 .option("expires-in", \.lifetime, "Let it expire after DURATION.", default: "7d"),

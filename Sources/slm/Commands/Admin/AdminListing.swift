@@ -10,7 +10,6 @@ struct AdminListing {
     var offset = 0
     var search = ""
     var isReversed = false
-    var json = false
 
     /// What a server returns at most for one request.
     private static let pageSize = 200
@@ -51,20 +50,16 @@ struct AdminListing {
 }
 
 /// The options of lists that the server can sort and search.
-protocol AdminListOptions: AdminOptions {
-    var listing: AdminListing { get set }
-}
-
-extension AdminListOptions {
-    static var pageOptions: [CommandOption<Self>] {
+extension AdminOptions {
+    static var pageOptions: [CommandOption<AdminOptions>] {
         [
             .option("limit", \.listing.limit, in: 0...10_000_000, "Print at most N rows; 0 for all."),
             .option("offset", \.listing.offset, in: 0...Int(Int32.max), "Leave out the first N rows."),
-            .json(\.listing.json),
+            .json(\.json),
         ]
     }
 
-    static func searchOptions(_ help: String) -> [CommandOption<Self>] {
+    static func searchOptions(_ help: String) -> [CommandOption<AdminOptions>] {
         [
             .option("search", \.listing.search, value: "TEXT", help),
             .option("reverse", \.listing.isReversed, "Sort in the other direction."),

@@ -1,17 +1,11 @@
 import AdminAPI
 import Dashboard
 
-struct AdminSetRoleOptions: AdminOptions {
-    var connection = AdminConnection()
-    var words: [String] = []
-}
-
 extension Command {
     static var adminSetRole: Command {
         ofServer(
             "admin set-role",
             "Make an account an owner, who may review chats, train and promote models; or take that back.",
-            AdminSetRoleOptions(),
             [
                 .list("words", \.words, value: "NAME ROLE", "Give the user with this name, email address or id the role owner or user.",
                       separator: " ").positionalOnly(),

@@ -9,7 +9,6 @@ extension Command {
         ofServer(
             "admin stats",
             "Print figures of a chat server.",
-            AdminShowOptions(),
             [.json(\.json)],
             examples: ["slm admin stats", "slm admin stats --json"]
         ) { options in

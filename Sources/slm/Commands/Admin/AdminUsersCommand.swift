@@ -2,14 +2,8 @@ import AdminAPI
 import Dashboard
 import Files
 
-struct AdminUsersOptions: AdminListOptions {
-    enum Order: String, CaseIterable, OptionValue {
-        case lastActive = "last_active", username, joined, conversations, messages, generations, tokens
-    }
-
-    var connection = AdminConnection()
-    var listing = AdminListing()
-    var order = Order.lastActive
+enum AdminUserOrder: String, CaseIterable, OptionValue {
+    case lastActive = "last_active", username, joined, conversations, messages, generations, tokens
 }
 
 extension Command {
@@ -17,20 +11,19 @@ extension Command {
         ofServer(
             "admin users",
             "List the users of a chat server.",
-            AdminUsersOptions(),
-            [.option("sort", \.order, "Sort by this column.")]
-                + AdminUsersOptions.searchOptions("List users whose name or email address contains TEXT.")
-                + AdminUsersOptions.pageOptions,
+            [.option("sort", \.userOrder, "Sort by this column.")]
+                + AdminOptions.searchOptions("List users whose name or email address contains TEXT.")
+                + AdminOptions.pageOptions,
             examples: ["slm admin users --sort messages --limit 10", "slm admin users --search ada --json"]
         ) { options in
             let listing = options.listing
             // Names ascending, figures and times descending.
-            let isDescending = (options.order != .username) != listing.isReversed
+            let isDescending = (options.userOrder != .username) != listing.isReversed
             let (rows, total) = try listing.rows(of: options.client()) { offset, limit in
                 .users(AdminList(
-                    sort: options.order.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
+                    sort: options.userOrder.rawValue, isDescending: isDescending, search: listing.search, offset: offset, limit: limit))
             }
-            if listing.json { return try listing.printJSON("users", rows, total: total) }
+            if options.json { return try listing.printJSON("users", rows, total: total) }
             let now = UTCTime.millisecondsNow
             var table = TextTable([
                 "NAME", "EMAIL", "#CONVERSATIONS", "#MESSAGES", "#GENERATIONS", "#TOKENS", "#JOINED", "#LAST ACTIVE", "STATE",

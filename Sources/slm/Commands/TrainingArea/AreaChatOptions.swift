@@ -3,21 +3,21 @@ import JSON
 import Store
 import Terminal
 
-/// The options of a command about chats.
-protocol AreaChatOptions: AdminOptions {
-    var filter: TrainingFilter { get set }
-}
-
-extension AreaChatOptions {
-    static var filterOptions: OptionGroup<Self> { OptionGroup("Chats", TrainingFilter.members.map(option)) }
-
-    static var filterOptionsOfIncludedChats: [CommandOption<Self>] {
-        TrainingFilter.members.filter { $0.name != "state" }.map(option)
+/// The options that choose chats.
+extension AdminOptions {
+    static var filterOptions: OptionGroup<AdminOptions> {
+        OptionGroup("Chats", TrainingFilter.members.map { option($0, in: \.filter) })
     }
 
-    private static func option(_ member: TrainingFilter.Member) -> CommandOption<Self> {
+    /// The chats of a run, among those that are included.
+    static var includedChatOptions: OptionGroup<AdminOptions> {
+        OptionGroup("Chats", TrainingFilter.members.filter { $0.name != "state" }.map { option($0, in: \.run.filter) })
+    }
+
+    private static func option(
+        _ member: TrainingFilter.Member, in filter: WritableKeyPath<AdminOptions, TrainingFilter>
+    ) -> CommandOption<AdminOptions> {
         let name = member.name == "q" ? "search" : member.name.replacing("_", with: "-")
-        let filter: WritableKeyPath<Self, TrainingFilter> = \.filter
         return switch member.kind {
         case .text(let path): .option(name, filter.appending(path: path), value: member.name == "q" ? "TEXT" : "NAME", member.help)
         case .choice(let choices, let path): .option(name, filter.appending(path: path), value: "NAME", member.help).oneOf(choices)

@@ -5,45 +5,28 @@ import JSON
 import Store
 import Terminal
 
-struct AreaChatsOptions: AreaChatOptions {
-    var connection = AdminConnection()
-    var filter = TrainingFilter()
-    var order = TrainingFilter.SortKey.newest
-    var limit = 50
-    var json = false
-}
-
-struct AreaDecisionOptions: AreaChatOptions {
-    var connection = AdminConnection()
-    var filter = TrainingFilter()
-    var ids: [String] = []
-    var all = false
-    var addedTags: [String] = []
-    var json = false
-}
-
 extension Command {
     static var trainingChats: Command {
         ofServer(
-            "training chats", "List the chats of a server that may be used for training.", AreaChatsOptions(),
+            "training chats", "List the chats of a server that may be used for training.",
             [
-                .option("sort", \.order, "Sort the chats by the time of the last message or by their length."),
-                .option("limit", \.limit, in: 0...10_000_000, "Print at most N chats; 0 for all."),
+                .option("sort", \.chatOrder, "Sort the chats by the time of the last message or by their length."),
+                .option("limit", \.listing.limit, in: 0...10_000_000, "Print at most N chats; 0 for all."),
                 .json(\.json),
             ],
-            and: [AreaChatsOptions.filterOptions],
+            and: [AdminOptions.filterOptions],
             examples: ["slm training chats --state new", "slm training chats --rating corrected --flag personal --json"]
         ) { options in
             let client = try options.client()
-            let parameters = options.filter.parameters + [("sort", options.order.rawValue)]
+            let parameters = options.filter.parameters + [("sort", options.chatOrder.rawValue)]
             var chats: [AreaChat] = [], after: String?, total = ""
             repeat {
-                let wanted = options.limit == 0 ? 200 : min(200, options.limit - chats.count)
+                let wanted = options.listing.limit == 0 ? 200 : min(200, options.listing.limit - chats.count)
                 let page = try AreaChatPage(client, parameters, limit: wanted, after: after)
                 chats += page.chats
                 total = page.total.grouped + (page.isExact ? "" : "+")
                 after = page.next
-            } while after != nil && (options.limit == 0 || chats.count < options.limit)
+            } while after != nil && (options.listing.limit == 0 || chats.count < options.listing.limit)
             if options.json {
                 for chat in chats { printLine(String(decoding: chat.json.json, as: UTF8.self)) }
                 return
@@ -70,14 +53,14 @@ extension Command {
 
     private static func decision(_ verb: String, _ state: String, _ summary: String) -> Command {
         ofServer(
-            "training \(verb)", summary, AreaDecisionOptions(),
+            "training \(verb)", summary,
             [
                 .list("id", \.ids, value: "ID", "Change the chats with these ids.").positional(),
                 .option("all", \.all, "Change all chats that match the options below, also if there are none of these."),
                 .list("add-tag", \.addedTags, value: "TAG", "Tag the chats, too."),
                 .json(\.json),
             ],
-            and: [AreaDecisionOptions.filterOptions],
+            and: [AdminOptions.filterOptions],
             examples: ["slm training \(verb) --rating \(verb == "include" ? "corrected" : "bad") --state new", "slm training \(verb) ID"]
         ) { options in
             let hasFilter = !options.filter.parameters.isEmpty

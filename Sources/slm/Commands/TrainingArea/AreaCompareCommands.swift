@@ -5,36 +5,11 @@ import JSON
 import Serve
 import Terminal
 
-struct AreaCompareOptions: AdminOptions {
-    var connection = AdminConnection()
-    var model: String?
-    var isDetached = false
-    var json = false
-}
-
-struct AreaQuestionsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var add: String?
-    var expected: String?
-    var delete: String?
-    var json = false
-}
-
-struct AreaGateOptions: AdminOptions {
-    var connection = AdminConnection()
-    /// By their names in requests.
-    var numbers: [String: Double] = [:]
-    var requiresBetter: Bool?
-    var general: [String] = []
-    var json = false
-}
-
 extension Command {
     static var trainingCompare: Command {
         ofServer(
             "training compare",
             "Compare a model with the active one, and show the verdict of the gate.",
-            AreaCompareOptions(),
             [
                 .option("model", \.model, value: "MODEL", "Compare the model with this name or id.", default: "the newest candidate")
                     .positional(),
@@ -43,7 +18,7 @@ extension Command {
             ],
             examples: ["slm training compare", "slm training compare run-20261122-030000 --json"]
         ) { options in
-            try options.run()
+            try options.compare()
         }
     }
 
@@ -51,16 +26,15 @@ extension Command {
         ofServer(
             "training questions",
             "List the questions that every comparison asks both models, add one or delete one.",
-            AreaQuestionsOptions(),
             [
-                .option("add", \.add, value: "TEXT", "Add this question.").excluding("change"),
+                .option("add", \.question, value: "TEXT", "Add this question.").excluding("change"),
                 .option("expect", \.expected, value: "TEXT", "A right answer to the added question contains these words."),
-                .option("delete", \.delete, value: "ID", "Delete this question.").excluding("change"),
+                .option("delete", \.deleted, value: "ID", "Delete this question.").excluding("change"),
                 .json(\.json),
             ],
             examples: ["slm training questions", "slm training questions --add 'What color is snow?' --expect white"]
         ) { options in
-            try options.run()
+            try options.changeQuestions()
         }
     }
 
@@ -68,7 +42,6 @@ extension Command {
         ofServer(
             "training gate",
             "Show when a candidate of a server is good enough to be promoted, or change it.",
-            AreaGateOptions(),
             GateThresholds.numbers.map { name, range, _, help in
                 .option(name.replacing("_", with: "-"), \.numbers[name], in: range, help)
             } + [
@@ -78,13 +51,13 @@ extension Command {
             ],
             examples: ["slm training gate", "slm training gate --min-right-answers 0.8 --general data/general.jsonl"]
         ) { options in
-            try options.run()
+            try options.changeGate()
         }
     }
 }
 
-extension AreaCompareOptions {
-    fileprivate func run() throws {
+extension AdminOptions {
+    fileprivate func compare() throws {
         let client = try client(), all = try client.models()
         let newest = all.first { $0.state == "candidate" && $0.json["files_deleted_at"]?.string == nil }
         guard let model = try model.map({ try client.model(named: $0) }) ?? newest else {
@@ -115,20 +88,18 @@ extension AreaCompareOptions {
         printLine(result + (isPassed ? " Promote it: slm training promote \(name)" : ""))
         if !isPassed { throw ReportedFailure() }
     }
-}
 
-extension AreaQuestionsOptions {
-    fileprivate func run() throws {
+    fileprivate func changeQuestions() throws {
         let client = try client()
-        if let add {
+        if let question {
             let added = try client.document("POST", "questions") {
-                $0["text"] = add
+                $0["text"] = question
                 if let expected { $0["expected"] = expected }
             }
             return printLine(json ? added.text : added.json["id"]?.string ?? "")
         }
         if expected != nil { throw UsageError("slm training questions: --expect belongs to a question: --add TEXT --expect TEXT") }
-        if let delete { return _ = try client.document("DELETE", "questions/\(delete)") }
+        if let deleted { return _ = try client.document("DELETE", "questions/\(deleted)") }
         let found = try client.document("GET", "questions")
         if json { return printLine(found.text) }
         var table = TextTable(["QUESTION", "EXPECTED", "ID"])
@@ -137,10 +108,8 @@ extension AreaQuestionsOptions {
         }
         printTable(table)
     }
-}
 
-extension AreaGateOptions {
-    fileprivate func run() throws {
+    fileprivate func changeGate() throws {
         let client = try client()
         let now = try client.document("GET", "gate").json
         var shown = now

@@ -5,32 +5,12 @@ import JSON
 import Store
 import Terminal
 
-struct AreaImportOptions: AdminOptions {
-    enum Format: String, CaseIterable, OptionValue { case detected, tinychat, collected, messages, preferences }
-
-    var connection = AdminConnection()
-    var files: [String] = []
-    var format = Format.detected
-    var json = false
-}
-
-struct AreaImportsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var deleted: String?
-    var json = false
-}
-
-struct AreaExportOptions: AreaChatOptions {
-    var connection = AdminConnection()
-    var filter = TrainingFilter()
-    var export = ChatExport()
-}
+enum ImportFormat: String, CaseIterable, OptionValue { case detected, tinychat, collected, messages, preferences }
 
 extension Command {
     static var trainingImport: Command {
         ofServer(
             "training import", "Import files of chats into a server. They are new: nothing is trained on them before they are included.",
-            AreaImportOptions(),
             [
                 .list("file", \.files, value: "FILE", "Import these files; - for standard input.").positional(),
                 .option("format", \.format, "Read the files in this format."),
@@ -52,7 +32,6 @@ extension Command {
     static var trainingImports: Command {
         ofServer(
             "training imports", "List the imports of a server that have chats, newest first, or delete the chats of one.",
-            AreaImportsOptions(),
             [
                 .option("delete", \.deleted, value: "IMPORT", "Delete the chats of this import, also included ones."),
                 .json(\.json),
@@ -81,9 +60,9 @@ extension Command {
 
     static var trainingExport: Command {
         ofServer(
-            "training export", "Write the chats of a server, with corrections applied, for slm finetune.", AreaExportOptions(),
+            "training export", "Write the chats of a server, with corrections applied, for slm finetune.",
             ChatExport.options.map { $0.inside(\.export) },
-            and: [AreaExportOptions.filterOptions],
+            and: [AdminOptions.filterOptions],
             examples: ["slm training export --state included --out chats.jsonl", "slm training export --tag colors --format pairs"]
         ) { options in
             let client = try options.client(), parameters = options.export.parameters + options.filter.parameters + [("limit", "500")]

@@ -3,16 +3,6 @@ import Dashboard
 import JSON
 import Terminal
 
-/// The options of commands about one model.
-struct AreaModelOptions: AdminOptions {
-    var connection = AdminConnection()
-    var model: String?
-    var name: String?
-    var force = false
-    var reason: String?
-    var json = false
-}
-
 extension Command {
     static var trainingStatus: Command {
         listCommand("training status", "Show which models a server serves, and what they take on the disk.") { options, text, registry in
@@ -59,9 +49,9 @@ extension Command {
     }
 
     private static func listCommand(
-        _ name: String, _ summary: String, _ print: @escaping (AdminShowOptions, String, JSONElement) throws -> Void
+        _ name: String, _ summary: String, _ print: @escaping (AdminOptions, String, JSONElement) throws -> Void
     ) -> Command {
-        ofServer(name, summary, AdminShowOptions(), [.json(\.json)], examples: ["slm \(name)"]) { options in
+        ofServer(name, summary, [.json(\.json)], examples: ["slm \(name)"]) { options in
             let (text, json) = try options.client().document("GET", "models")
             try print(options, text, json)
         }
@@ -71,7 +61,6 @@ extension Command {
         ofServer(
             "training register",
             "Register a checkpoint, a LoRA adapter or another model on the server's machine as a candidate.",
-            AreaModelOptions(),
             [
                 .option("path", \.model, value: "FILE", "Register this file or Hugging Face folder of the server's machine.")
                     .positionalOnly(),
@@ -131,11 +120,11 @@ extension Command {
     }
 
     private static func modelCommand(
-        _ name: String, _ summary: String, _ options: [CommandOption<AreaModelOptions>],
-        _ run: @escaping (AreaModelOptions, AdminClient, AreaModel) throws -> Void
+        _ name: String, _ summary: String, _ options: [CommandOption<AdminOptions>],
+        _ run: @escaping (AdminOptions, AdminClient, AreaModel) throws -> Void
     ) -> Command {
         ofServer(
-            name, summary, AreaModelOptions(),
+            name, summary,
             [.option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly()] + options + [.json(\.json)],
             examples: ["slm \(name) colors-1"]
         ) { options in
@@ -145,13 +134,13 @@ extension Command {
         }
     }
 
-    private static func printChange(_ response: (text: String, json: JSONElement), _ options: AreaModelOptions, _ change: String) {
+    private static func printChange(_ response: (text: String, json: JSONElement), _ options: AdminOptions, _ change: String) {
         printLine(options.json ? response.text : "\(AreaModel(json: response.json).name.harmless) \(change)")
     }
 
     static var trainingRollback: Command {
         ofServer(
-            "training rollback", "Make the model that was active before answer again.", AreaModelOptions(), [.json(\.json)],
+            "training rollback", "Make the model that was active before answer again.", [.json(\.json)],
             examples: ["slm training rollback"]
         ) { options in
             try printChange(options.client().document("POST", "rollback") { _ in }, options, "is active again")

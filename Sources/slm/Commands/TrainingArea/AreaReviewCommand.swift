@@ -6,16 +6,11 @@ import JSON
 import Store
 import Terminal
 
-struct AreaReviewOptions: AreaChatOptions {
-    var connection = AdminConnection()
-    var filter = TrainingFilter()
-}
-
 extension Command {
     static var trainingReview: Command {
         Command(
             "training review", "Read the new chats of a server one after the other, and include or exclude each with a key.",
-            AreaReviewOptions(), [AreaReviewOptions.filterOptions, AreaReviewOptions.connectionOptions],
+            AdminOptions(), [AdminOptions.filterOptions, AdminOptions.connectionOptions],
             examples: ["slm training review", "slm training review --rating corrected"]
         ) { options in
             guard TerminalMode.isTerminal(0), TerminalMode.isTerminal(1) else {

@@ -3,22 +3,9 @@ import Dashboard
 import JSON
 import Terminal
 
-struct AreaRunsOptions: AdminOptions {
-    var connection = AdminConnection()
-    var limit = 50
-    var json = false
-}
-
-/// The options of commands about one run.
-struct AreaRunOfIDOptions: AdminOptions {
-    var connection = AdminConnection()
-    var run: String?
-    var isDetached = false
-    var json = false
-    var quiet = false
-
-    func id(for command: String) throws -> String {
-        if let run { return run }
+extension AdminOptions {
+    fileprivate func run(for command: String) throws -> String {
+        if let runName { return runName }
         throw UsageError("slm training \(command): expected the id or the name of a run: slm training \(command) RUN")
     }
 }
@@ -28,16 +15,15 @@ extension Command {
         ofServer(
             "training runs",
             "List the fine-tuning runs of a server, newest first.",
-            AreaRunsOptions(),
             [
-                .option("limit", \.limit, in: 0...10_000_000, "Print at most N runs; 0 for all."),
+                .option("limit", \.listing.limit, in: 0...10_000_000, "Print at most N runs; 0 for all."),
                 .json(\.json),
             ],
             examples: ["slm training runs", "slm training runs --limit 0 --json"]
         ) { options in
             let client = try options.client()
             var table = TextTable(["NAME", "STATE", "STEP", "LAST VAL LOSS", "BEST", "TOKENS/S", "LEFT", "CHATS", "CREATED", "ID"])
-            try client.forEachRun(limit: options.limit) { run in
+            try client.forEachRun(limit: options.listing.limit) { run in
                 if options.json { return printLine(run.text) }
                 table.add([
                     run.name, run.state, run.steps.map { "\(run.step)/\($0)" } ?? "\(run.step)",
@@ -59,7 +45,7 @@ extension Command {
                 .quiet(\.quiet),
             ]
         ) { options, client in
-            let run = try client.run(options.id(for: "run"))
+            let run = try client.run(options.run(for: "run"))
             if options.json { return printLine(run.text) }
             if options.isDetached || run.hasEnded {
                 for line in run.json["log"]?.string?.split(separator: "\n").suffix(20) ?? [] { printLine(line) }
@@ -72,7 +58,7 @@ extension Command {
 
     static var trainingStop: Command {
         runCommand("training stop", "Stop a fine-tuning run of a server. It saves, and can be resumed.", []) { options, client in
-            let run = try client.run(options.id(for: "stop"))
+            let run = try client.run(options.run(for: "stop"))
             let stopped = try AreaRun(client.document("POST", "runs/\(run.id)/stop") { _ in })
             printLine(options.json ? stopped.text : "the run \(stopped.name) is \(stopped.state)")
         }
@@ -80,7 +66,7 @@ extension Command {
 
     static var trainingResume: Command {
         runCommand("training resume", "Continue a fine-tuning run of a server that was stopped or has failed.", []) { options, client in
-            let run = try client.run(options.id(for: "resume"))
+            let run = try client.run(options.run(for: "resume"))
             let resumed = try AreaRun(client.document("POST", "runs/\(run.id)/resume") { _ in })
             printLine(options.json ? resumed.text : "the run \(resumed.name) is \(resumed.state)")
         }
@@ -88,19 +74,19 @@ extension Command {
 
     static var trainingDeleteRun: Command {
         runCommand("training delete-run", "Delete a fine-tuning run of a server. The model that it made stays.", []) { options, client in
-            let run = try client.run(options.id(for: "delete-run"))
+            let run = try client.run(options.run(for: "delete-run"))
             _ = try client.document("DELETE", "runs/\(run.id)")
             printLine(options.json ? JSONLine(["id": .text(run.id), "deleted": .flag(true)]) : "deleted the run \(run.name)")
         }
     }
 
     private static func runCommand(
-        _ name: String, _ summary: String, _ more: [CommandOption<AreaRunOfIDOptions>],
-        _ body: @escaping (AreaRunOfIDOptions, AdminClient) throws -> Void
+        _ name: String, _ summary: String, _ more: [CommandOption<AdminOptions>],
+        _ body: @escaping (AdminOptions, AdminClient) throws -> Void
     ) -> Command {
         ofServer(
-            name, summary, AreaRunOfIDOptions(),
-            [.option("run", \.run, value: "RUN", "The id or the name of the run.").positionalOnly()] + more + [.json(\.json)],
+            name, summary,
+            [.option("run", \.runName, value: "RUN", "The id or the name of the run.").positionalOnly()] + more + [.json(\.json)],
             examples: ["slm \(name) first"]
         ) { options in try body(options, try options.client()) }
     }

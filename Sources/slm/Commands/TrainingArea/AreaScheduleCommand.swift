@@ -1,21 +1,11 @@
 import AdminAPI
 import JSON
 
-struct AreaScheduleOptions: AreaRunOptions {
-    var connection = AdminConnection()
-    var run = AreaRunSettings()
-    var at: String?
-    var newChats: Int?
-    var isOff = false
-    var json = false
-}
-
 extension Command {
     static var trainingSchedule: Command {
         ofServer(
             "training schedule",
             "Show when a server fine-tunes by itself, or change it.",
-            AreaScheduleOptions(),
             [
                 .option("at", \.at, value: "HH:MM", "Start a run every night at this time of the server, if there are new chats.")
                     .excluding("off"),
@@ -25,8 +15,8 @@ extension Command {
                 .json(\.json),
             ],
             and: [
-                OptionGroup("Runs", AreaScheduleOptions.runOptions),
-                OptionGroup("Chats", AreaScheduleOptions.filterOptionsOfIncludedChats),
+                OptionGroup("Runs", AdminOptions.runOptions),
+                AdminOptions.includedChatOptions,
             ],
             examples: ["slm training schedule", "slm training schedule --at 03:00 --new-chats 20", "slm training schedule --off"]
         ) { options in

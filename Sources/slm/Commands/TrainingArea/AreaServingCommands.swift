@@ -4,32 +4,10 @@ import Files
 import JSON
 import Terminal
 
-struct AreaCanaryOptions: AdminOptions {
-    var connection = AdminConnection()
-    var model: String?
-    var share: Double = 0.1
-    var ends = false
-    var json = false
-}
-
-struct AreaPinOptions: AdminOptions {
-    var connection = AdminConnection()
-    var key: String?
-    var model: String?
-    var unpins = false
-    var json = false
-}
-
-struct AreaCleanUpOptions: AdminOptions {
-    var connection = AdminConnection()
-    var keep = 3
-    var json = false
-}
-
 extension Command {
     static var trainingCanary: Command {
         ofServer(
-            "training canary", "Let a model answer a share of the conversations, or end that.", AreaCanaryOptions(),
+            "training canary", "Let a model answer a share of the conversations, or end that.",
             [
                 .option("model", \.model, value: "NAME", "The model with this name or id.").positionalOnly(),
                 .option("share", \.share, "Let it answer this share of the conversations, from 0 to 1."),
@@ -58,11 +36,11 @@ extension Command {
 
     static var trainingPin: Command {
         ofServer(
-            "training pin", "List API keys and their models, or pin a key to a model, which answers its requests.", AreaPinOptions(),
+            "training pin", "List API keys and their models, or pin a key to a model, which answers its requests.",
             [
                 .option("key", \.key, value: "ID", "Pin the API key with this id, or the only one with this name.").positionalOnly(),
                 .option("model", \.model, value: "NAME", "Pin it to the model with this name or id."),
-                .option("unpin", \.unpins, "Let the active model answer its requests again."),
+                .option("unpin", \.ends, "Let the active model answer its requests again."),
                 .json(\.json),
             ],
             examples: ["slm training pin", "slm training pin laptop --model colors-1", "slm training pin laptop --unpin"]
@@ -72,7 +50,7 @@ extension Command {
             guard let wanted = options.key else {
                 return options.json ? printKeys(keys) : try printKeyTable(keys, client)
             }
-            guard (options.model != nil) != options.unpins else {
+            guard (options.model != nil) != options.ends else {
                 throw UsageError("slm training pin: expected --model NAME or --unpin.")
             }
             let found = keys.filter { $0["id"]?.string == wanted || $0["name"]?.string == wanted }
@@ -114,7 +92,6 @@ extension Command {
     static var trainingCleanUp: Command {
         ofServer(
             "training clean-up", "Delete the files of archived models and of old candidates that runs of the server have written.",
-            AreaCleanUpOptions(),
             [
                 .option("keep", \.keep, in: 0...1_000, "Keep the N newest candidates, and the N newest archived models."),
                 .json(\.json),

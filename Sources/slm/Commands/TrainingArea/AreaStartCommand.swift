@@ -14,6 +14,7 @@ struct AreaRunSettings {
     var numbers: [String: Double] = [:]
     var replay: [String] = []
     var noReplay = false
+    /// The chats to train on, among those that are included.
     var filter = TrainingFilter()
 
     subscript(whole name: String) -> Int? {
@@ -42,19 +43,9 @@ struct AreaRunSettings {
 extension TrainingRunSettings.Method: OptionValue {}
 extension TrainingRunSettings.Objective: OptionValue {}
 
-/// The options of commands that describe a run.
-protocol AreaRunOptions: AreaChatOptions {
-    var run: AreaRunSettings { get set }
-}
-
-extension AreaRunOptions {
-    /// The chats to train on, among those that are included.
-    var filter: TrainingFilter {
-        get { run.filter }
-        set { run.filter = newValue }
-    }
-
-    static var runOptions: [CommandOption<Self>] {
+extension AdminOptions {
+    /// The options of commands that describe a run.
+    static var runOptions: [CommandOption<AdminOptions>] {
         [
             .option("base", \.run.base, value: "ID", "Fine-tune this model of the registry.", default: "the active one"),
             .option("method", \.run.method, "Train a LoRA adapter, or the full model.", default: "by the model's size"),
@@ -64,7 +55,7 @@ extension AreaRunOptions {
                 .excluding("replay"),
             .option("no-replay", \.run.noReplay, "Mix in no older chats, not even those of the base model.").excluding("replay"),
         ] + RunNumber.all.map { number in
-            let option: CommandOption<Self> = number.isWhole
+            let option: CommandOption<AdminOptions> = number.isWhole
                 ? .option(number.optionName, \.run[whole: number.name], in: number.wholeRange, number.help, default: number.defaultText)
                 : .option(number.optionName, \.run.numbers[number.name], in: number.range, number.help, default: number.defaultText)
             return number.isLength ? option.excluding("length") : option
@@ -72,24 +63,14 @@ extension AreaRunOptions {
     }
 }
 
-struct AreaStartOptions: AreaRunOptions {
-    var connection = AdminConnection()
-    var run = AreaRunSettings()
-    var isEstimate = false
-    var isDetached = false
-    var json = false
-    var quiet = false
-}
-
 extension Command {
     static var trainingStart: Command {
         ofServer(
             "training start",
             "Fine-tune a model of a server on its included chats, and show the run until it ends.",
-            AreaStartOptions(),
-            [.option("name", \.run.name, value: "NAME", "Name the run.", default: "run-YYYYMMDD-HHMMSS")] + AreaStartOptions.runOptions,
+            [.option("name", \.run.name, value: "NAME", "Name the run.", default: "run-YYYYMMDD-HHMMSS")] + AdminOptions.runOptions,
             and: [
-                OptionGroup("Chats", AreaStartOptions.filterOptionsOfIncludedChats),
+                AdminOptions.includedChatOptions,
                 OptionGroup("Output", [
                     .option("estimate", \.isEstimate,
                             "Print the memory, disk space and time that the run would need, and do not start it."),
@@ -114,7 +95,7 @@ extension Command {
     }
 }
 
-extension AreaStartOptions {
+extension AdminOptions {
     fileprivate func printEstimate(_ client: AdminClient) throws {
         let (text, estimate) = try client.document("POST", "estimate") { run.write(to: &$0) }
         if json { return printLine(text) }

@@ -1,5 +1,6 @@
 import AdminAPI
 import Files
+import Store
 
 /// How the commands of `slm admin` reach a server.
 struct AdminConnection {
@@ -9,20 +10,71 @@ struct AdminConnection {
     var isInsecure = false
 }
 
-/// The options of a command that sends requests to the admin routes.
-protocol AdminOptions {
-    var connection: AdminConnection { get set }
-}
-
-/// The options of a command that only shows something.
-struct AdminShowOptions: AdminOptions {
+/// The options of the commands that send requests to the admin routes of a server. Each command declares those that it accepts.
+struct AdminOptions {
     var connection = AdminConnection()
+    var listing = AdminListing()
     var json = false
+    var quiet = false
+    var isConfirmed = false
+    var isDetached = false
+
+    // The dashboard.
+    var interval = Duration.seconds(5)
+    var noMouse = false
+
+    // Accounts and conversations.
+    var userOrder = AdminUserOrder.lastActive
+    var conversationOrder = AdminConversationOrder.updated
+    var user: String?
+    var name: String?
+    var email: String?
+    var readsPassword = false
+    var lifetime: Duration?
+    /// The positions of `set-role`: a user and a role.
+    var words: [String] = []
+    /// The id of an invitation, an import or a question.
+    var deleted: String?
+
+    // Chats of the training area.
+    var filter = TrainingFilter()
+    var chatOrder = TrainingFilter.SortKey.newest
+    var export = ChatExport()
+    var files: [String] = []
+    var format = ImportFormat.detected
+    var ids: [String] = []
+    var all = false
+    var addedTags: [String] = []
+
+    // Runs.
+    var run = AreaRunSettings()
+    var runName: String?
+    var isEstimate = false
+    var at: String?
+    var newChats: Int?
+    var isOff = false
+
+    // Models.
+    var model: String?
+    var force = false
+    var reason: String?
+    var share = 0.1
+    var key: String?
+    /// Whether a canary ends, or a key is unpinned.
+    var ends = false
+    var keep = 3
+
+    // The gate.
+    var question: String?
+    var expected: String?
+    /// The thresholds, by their names in requests.
+    var numbers: [String: Double] = [:]
+    var requiresBetter: Bool?
+    var general: [String] = []
 }
 
 extension AdminOptions {
-    @_semantics("optimize.sil.specialize.generic.never")
-    static var connectionOptions: OptionGroup<Self> {
+    static var connectionOptions: OptionGroup<AdminOptions> {
         OptionGroup("Server", [
             .option("url", \.connection.url, value: "URL", "Send requests to the server at this address; also SLM_API_URL.")
                 .variable("SLM_API_URL"),
@@ -36,7 +88,6 @@ extension AdminOptions {
     }
 
     /// The client for the server of the options. Without a key among them, the key is that of a server with the same environment.
-    @_semantics("optimize.sil.specialize.generic.never")
     func client(_ environment: [String: String] = SLM.environmentVariables()) throws -> AdminClient {
         var key = connection.key
         if key == nil, let file = connection.keyFile {
@@ -55,18 +106,16 @@ extension AdminOptions {
 
 extension Command {
     /// A command that sends requests to a server. After its own options, help shows those of the connection.
-    @_semantics("optimize.sil.specialize.generic.never")
-    static func ofServer<Options: AdminOptions>(
+    static func ofServer(
         _ name: String,
         _ summary: String,
-        _ defaults: Options,
-        _ options: @autoclosure @escaping () -> [CommandOption<Options>],
-        and groups: @autoclosure @escaping () -> [OptionGroup<Options>] = [],
+        _ options: @autoclosure @escaping () -> [CommandOption<AdminOptions>],
+        and groups: @autoclosure @escaping () -> [OptionGroup<AdminOptions>] = [],
         examples: [String],
-        run: @escaping (Options) throws -> Void
+        run: @escaping (AdminOptions) throws -> Void
     ) -> Command {
         Command(
-            name, summary, defaults, [OptionGroup("Main options", options())] + groups() + [Options.connectionOptions],
+            name, summary, AdminOptions(), [OptionGroup("Main options", options())] + groups() + [AdminOptions.connectionOptions],
             examples: examples, run: run)
     }
 }
