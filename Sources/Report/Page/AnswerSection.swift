@@ -1,18 +1,13 @@
 import Files
 
-/// The sample answers of each evaluation, by question.
-struct AnswerSection {
-    private static let maximumRows = 12
-    private let log: TrainingLog
-
-    init(_ log: TrainingLog) { self.log = log }
-
-    func write(to page: inout HTMLBuilder) {
-        let questions = log.answers.questions
+extension TrainingLog {
+    /// Writes the sample answers of the evaluations by question, at most 12 earlier ones of each.
+    func writeAnswers(to page: inout HTMLBuilder) {
+        let questions = answers.questions
         if questions.isEmpty { return }
         page.element("h2", "Sample answers")
         for question in questions {
-            let answers = log.answers.filter { $0.question == question }
+            let answers = answers.filter { $0.question == question }
             page.element("section", ["class": "card"]) { page in
                 page.element("div", ["class": "chat"]) { page in
                     page.element("p", ["class": "question"], question)
@@ -23,21 +18,10 @@ struct AnswerSection {
                         }
                     }
                 }
-                if answers.count > 1 { writeHistory(answers, to: &page) }
-            }
-        }
-    }
-
-    private func writeHistory(_ answers: [LogEntry.Answer], to page: inout HTMLBuilder) {
-        page.element("div", ["class": "scroll"]) { page in
-            page.element("table") { page in
-                page.element("tbody") { page in
-                    for answer in answers.dropLast().evenlySpaced(atMost: Self.maximumRows) {
-                        page.element("tr") {
-                            $0.element("td", "step \(answer.step.grouped)")
-                            $0.element("td", ["class": "text long"], answer.displayText)
-                        }
-                    }
+                if answers.count > 1 {
+                    page.table(frame: "scroll", answers.dropLast().evenlySpaced(atMost: 12).map {
+                        [.init("step \($0.step.grouped)"), .init($0.displayText, style: "text long")]
+                    })
                 }
             }
         }

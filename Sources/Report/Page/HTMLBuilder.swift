@@ -32,11 +32,44 @@ package struct HTMLBuilder {
         html += "/>"
     }
 
-    /// Writes a row of a table.
-    ///
-    /// - Parameter cell: `td` or `th`.
-    mutating func row(_ cell: String, _ texts: [String]) {
-        element("tr") { for text in texts { $0.element(cell, text) } }
+    /// A cell of a table.
+    struct Cell {
+        let style: String?
+        let write: (inout HTMLBuilder) -> Void
+
+        /// - Parameter style: `text` aligns the cell to the left.
+        init(style: String? = nil, _ write: @escaping (inout HTMLBuilder) -> Void) {
+            self.style = style
+            self.write = write
+        }
+
+        init(_ text: String, style: String? = nil) { self.init(style: style) { $0.text(text) } }
+
+        /// A name with its color in the charts.
+        static func key(_ name: String, color: Int, style: String? = nil) -> Cell {
+            Cell(style: style) { $0.element("span", ["class": "key c\(color)"], name) }
+        }
+    }
+
+    /// - Parameters:
+    ///   - frame: The class of the element around the table; nil for none.
+    ///   - isBest: Whether a row is emphasized, by its index.
+    mutating func table(
+        frame: String? = "card scroll", head: [Cell] = [], _ rows: [[Cell]], isBest: (Int) -> Bool = { _ in false }
+    ) {
+        if let frame { return element("div", ["class": frame]) { $0.table(frame: nil, head: head, rows, isBest: isBest) } }
+        element("table") { page in
+            if !head.isEmpty { page.element("thead") { $0.row("th", head) } }
+            page.element("tbody") { page in
+                for (index, cells) in rows.enumerated() { page.row("td", cells, isBest: isBest(index)) }
+            }
+        }
+    }
+
+    private mutating func row(_ name: String, _ cells: [Cell], isBest: Bool = false) {
+        element("tr", isBest ? ["class": "best"] : [:]) { page in
+            for cell in cells { page.element(name, cell.style.map { ["class": $0] } ?? [:], cell.write) }
+        }
     }
 
     private mutating func open(_ name: String, _ attributes: KeyValuePairs<String, String>) {

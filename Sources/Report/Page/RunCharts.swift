@@ -2,9 +2,7 @@ import Files
 
 /// The charts of a run's report.
 struct RunCharts {
-    private let log: TrainingLog
-
-    init(_ log: TrainingLog) { self.log = log }
+    let log: TrainingLog
 
     var all: [Chart] {
         let quality = log.hasPreferences ? [preferenceAccuracy, rewardMargin, divergence] : [bitsPerByte]
@@ -12,22 +10,20 @@ struct RunCharts {
     }
 
     private var loss: Chart {
-        var chart = Chart("Loss", in: log.hasPreferences ? "per preference" : "nats per token", over: .steps)
-        let curves: [Curve] = [
+        var chart = chart("Loss", in: log.hasPreferences ? "per preference" : "nats per token", [
             .smoothed("training batches (smoothed)", 0, log.steps.curve(over: .steps) { $0.loss }),
             .measured("training set", 2, log.evaluations.curve(over: .steps) { $0.trainingLoss }),
             .measured("validation set", 1, log.evaluations.curve(over: .steps) { $0.validationLoss }),
             .measured("replay set", 3, log.evaluations.curve(over: .steps) { $0.replayLoss }),
-        ]
-        chart.curves = curves.filter { !$0.points.isEmpty }
+        ])
         if let best = log.best, let loss = best.loss { chart.best = (.init(Double(best.step), loss), "best \(loss.fixed(3))") }
-        return withTimesAndMarks(chart)
+        return chart
     }
 
     private var bitsPerByte: Chart {
-        var chart = Chart("Bits per byte", in: "validation set", over: .steps)
-        chart.curves = [.measured("bits per byte", 1, log.evaluations.curve(over: .steps) { $0.bitsPerByte })]
-        return withTimesAndMarks(chart)
+        chart("Bits per byte", in: "validation set", [
+            .measured("bits per byte", 1, log.evaluations.curve(over: .steps) { $0.bitsPerByte }),
+        ])
     }
 
     private var preferenceAccuracy: Chart { preferenceChart("Preference accuracy", "share") { $0.accuracy } }
@@ -35,40 +31,29 @@ struct RunCharts {
 
     /// A metric of the training batches, the training set and the held-out set.
     private func preferenceChart(_ title: String, _ unit: String, _ value: (LogEntry.Preferences) -> Double) -> Chart {
-        var chart = Chart(title, in: unit, over: .steps)
         let batches = log.steps.compactMap { step in step.preferences.map { Curve.Point(Double(step.step), value($0)) } }
-        let curves: [Curve] = [
+        return chart(title, in: unit, [
             .smoothed("training batches (smoothed)", 0, batches),
             .measured("training set", 2, log.evaluations.curve(over: .steps) { $0.trainingPreferences.map(value) }),
             .measured("held-out set", 1, log.evaluations.curve(over: .steps) { $0.validationPreferences.map(value) }),
-        ]
-        chart.curves = curves.filter { !$0.points.isEmpty }
-        return withTimesAndMarks(chart)
+        ])
     }
 
     private var divergence: Chart {
-        var chart = Chart("KL divergence", in: "from the reference model, nats per answer", over: .steps)
         let batches = log.steps.compactMap { step in step.preferences?.kl.map { Curve.Point(Double(step.step), $0) } }
-        let curves: [Curve] = [
+        return chart("KL divergence", in: "from the reference model, nats per answer", [
             .smoothed("training batches (smoothed)", 0, batches),
             .measured("held-out set", 1, log.evaluations.curve(over: .steps) { $0.validationPreferences?.kl }),
-        ]
-        chart.curves = curves.filter { !$0.points.isEmpty }
-        return withTimesAndMarks(chart)
+        ])
     }
 
     private var learningRate: Chart {
-        var chart = Chart("Learning rate", in: "", over: .steps)
-        chart.curves = [Curve.measured("learning rate", 3, log.steps.curve(over: .steps) { $0.learningRate }).withoutDots]
-        chart.startsAtZero = true
-        return withTimesAndMarks(chart)
+        let rates = log.steps.curve(over: .steps) { $0.learningRate }
+        return chart("Learning rate", startsAtZero: true, [Curve.measured("learning rate", 3, rates).withoutDots])
     }
 
     private var throughput: Chart {
-        var chart = Chart("Tokens per second", in: "", over: .steps)
-        chart.curves = [.smoothed("tokens per second", 5, log.steps.tokensPerSecond(over: .steps))]
-        chart.startsAtZero = true
-        return withTimesAndMarks(chart)
+        chart("Tokens per second", startsAtZero: true, [.smoothed("tokens per second", 5, log.steps.tokensPerSecond(over: .steps))])
     }
 
     /// The share of each step in which the first rank waited for others; nil without ranks.
@@ -78,22 +63,19 @@ struct RunCharts {
             return Curve.Point(Double(step.step), 100 * waited / (step.seconds - previous.seconds))
         }
         if points.isEmpty { return nil }
-        var chart = Chart("Communication", in: "percent of a step", over: .steps)
-        chart.curves = [.smoothed("waiting for other processes", 2, points)]
-        chart.startsAtZero = true
-        return withTimesAndMarks(chart)
+        return chart("Communication", in: "percent of a step", startsAtZero: true, [.smoothed("waiting for other processes", 2, points)])
     }
 
     private var gradientNorm: Chart {
-        var chart = Chart("Gradient norm", in: "before clipping", over: .steps)
-        chart.curves = [.smoothed("gradient norm", 4, log.steps.curve(over: .steps) { $0.gradientNorm })]
-        chart.startsAtZero = true
-        return withTimesAndMarks(chart)
+        let norms = log.steps.curve(over: .steps) { $0.gradientNorm }
+        return chart("Gradient norm", in: "before clipping", startsAtZero: true, [.smoothed("gradient norm", 4, norms)])
     }
 
-    /// Adds the time axis, and marks where the run was resumed or a batch was skipped.
-    private func withTimesAndMarks(_ chart: Chart) -> Chart {
-        var chart = chart
+    /// A chart over the steps with a time axis, and with marks where the run was resumed or a batch was skipped.
+    private func chart(_ title: String, in unit: String = "", startsAtZero: Bool = false, _ curves: [Curve]) -> Chart {
+        var chart = Chart(title, in: unit, over: .steps)
+        chart.curves = curves.filter { !$0.points.isEmpty }
+        chart.startsAtZero = startsAtZero
         chart.times = Curve.measured("", 0, log.steps.map { .init(Double($0.step), $0.seconds) }).points
         chart.marks = log.resumed.map { (Double($0), "resumed after step \($0.grouped)") }
             + log.skipped.prefix(200).map { (Double($0 + 1), "step \(($0 + 1).grouped) was skipped: loss or gradient not finite") }

@@ -82,24 +82,11 @@ package struct RunComparison {
 
     private func writeResults(to page: inout HTMLBuilder) {
         let best = isComparable ? runs.compactMap { $0.log.comparedLoss?.loss }.min() : nil
-        let columns = [
-            "run", "validation", "of tokens", "best loss", "at step", "bits per byte", "final loss", "steps", "skipped", "tokens",
-            "with loss", "time", "tokens/s",
-        ]
-        page.element("div", ["class": "card scroll"]) { page in
-            page.element("table") { page in
-                page.element("thead") { $0.row("th", columns) }
-                page.element("tbody") { page in
-                    for run in runs {
-                        let isBest = best != nil && run.log.comparedLoss?.loss == best
-                        page.element("tr", isBest ? ["class": "best"] : [:]) { page in
-                            page.element("td") { $0.element("span", ["class": "key c\(run.color)"], run.name) }
-                            for cell in results(of: run.log) { page.element("td", cell) }
-                        }
-                    }
-                }
-            }
-        }
+        page.table(
+            head: (["run"] + Self.resultColumns.map(\.title)).map { .init($0) },
+            runs.map { run in
+                [.key(run.name, color: run.color)] + Self.resultColumns.map { .init($0.cell(run.log) ?? "–") }
+            }, isBest: { best != nil && runs[$0].log.comparedLoss?.loss == best })
         if !isComparable {
             let text = "The losses cannot be compared: these runs were validated on different tokens, or a run has no validation data. "
                 + "Compare their checkpoints on the same file with slm eval --compare."
@@ -110,15 +97,14 @@ package struct RunComparison {
         }
     }
 
-    private func results(of log: TrainingLog) -> [String] {
-        let best = log.best
-        let validation = log.validation
-        return [
-            validation?.loss?.fixed(4) ?? "–", validation.map { Double($0.tokens).abbreviated } ?? "–",
-            best?.loss?.fixed(4) ?? "–", best?.step.grouped ?? "–", best?.bitsPerByte?.fixed(4) ?? "–",
-            log.evaluations.last?.loss?.fixed(4) ?? "–", log.lastStep.grouped, log.skipped.count.grouped,
-            Double(log.tokens).abbreviated, log.lossTokens.map { Double($0).abbreviated } ?? "–", log.seconds.duration,
-            log.seconds > 0 ? (Double(log.tokens) / log.seconds).fixed(0) : "–",
+    private static var resultColumns: [(title: String, cell: (TrainingLog) -> String?)] {
+        [
+            ("validation", { $0.validation?.loss?.fixed(4) }), ("of tokens", { $0.validation.map { Double($0.tokens).abbreviated } }),
+            ("best loss", { $0.best?.loss?.fixed(4) }), ("at step", { $0.best?.step.grouped }),
+            ("bits per byte", { $0.best?.bitsPerByte?.fixed(4) }), ("final loss", { $0.evaluations.last?.loss?.fixed(4) }),
+            ("steps", { $0.lastStep.grouped }), ("skipped", { $0.skipped.count.grouped }),
+            ("tokens", { Double($0.tokens).abbreviated }), ("with loss", { $0.lossTokens.map { Double($0).abbreviated } }),
+            ("time", { $0.seconds.duration }), ("tokens/s", { $0.seconds > 0 ? (Double($0.tokens) / $0.seconds).fixed(0) : nil }),
         ]
     }
 
@@ -133,17 +119,11 @@ package struct RunComparison {
         for question in questions {
             page.element("section", ["class": "card"]) { page in
                 page.element("div", ["class": "chat"]) { $0.element("p", ["class": "question"], question) }
-                page.element("table") { page in
-                    page.element("tbody") { page in
-                        for run in runs {
-                            guard let answer = run.log.answers.last(where: { $0.question == question }) else { continue }
-                            page.element("tr") {
-                                $0.element("td") { $0.element("span", ["class": "key c\(run.color)"], run.name) }
-                                $0.element("td", ["class": "text long"], answer.displayText)
-                            }
-                        }
+                page.table(frame: nil, runs.compactMap { run in
+                    run.log.answers.last { $0.question == question }.map {
+                        [.key(run.name, color: run.color), .init($0.displayText, style: "text long")]
                     }
-                }
+                })
             }
         }
     }
@@ -157,16 +137,11 @@ package struct RunComparison {
         if all.isEmpty { return }
         page.element("h2", "Settings that differ")
         if !differing.isEmpty {
-            page.element("div", ["class": "card scroll"]) { page in
-                page.element("table") { page in
-                    page.element("thead") { $0.row("th", ["setting"] + runs.map(\.name)) }
-                    page.element("tbody") { page in
-                        for key in differing {
-                            page.row("td", ["\(key.group): \(key.title)"] + runs.map { $0.log.text(key.group, key.name) })
-                        }
-                    }
-                }
-            }
+            page.table(
+                head: (["setting"] + runs.map(\.name)).map { .init($0) },
+                differing.map { key in
+                    (["\(key.group): \(key.title)"] + runs.map { $0.log.text(key.group, key.name) }).map { .init($0) }
+                })
         }
         page.element("p", ["class": "remark"], "\(differing.isEmpty ? "None" : "\(differing.count)") of \(all.count) settings differ.")
     }

@@ -32,14 +32,14 @@ package struct RunPage {
                 if !summary.isEmpty { page.element("p", summary) }
             }
             writeTiles(to: &page)
-            let charts = RunCharts(log).all
+            let charts = RunCharts(log: log).all
             page.element("h2", "Training curves")
             page.element("div", ["class": "charts"]) { page in
                 for (i, chart) in charts.enumerated() { chart.write(to: &page, isWide: i == 0) }
             }
             if charts.allSatisfy(\.isEmpty) { page.element("p", ["class": "remark"], "Charts appear after the second step.") }
-            AnswerSection(log).write(to: &page)
-            EvaluationTable(log).write(to: &page)
+            log.writeAnswers(to: &page)
+            log.writeEvaluations(to: &page)
             writeSettings(to: &page)
             writeCommands(to: &page)
             let unreadable = log.unreadableLines == 0 ? "" : ", of which \(log.unreadableLines.grouped) lines could not be read"

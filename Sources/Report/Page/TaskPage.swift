@@ -129,39 +129,25 @@ package struct TaskPage {
     }
 
     private func writeResults(to page: inout HTMLBuilder) {
-        let columns = ["metric", "questions", "right", "standard error", "95 % interval", ""]
-        page.element("div", ["class": "card scroll"]) { page in
-            page.element("table") { page in
-                page.element("thead") { page in
-                    page.element("tr") { page in
-                        for column in ["task", "model", "asked as"] { page.element("th", ["class": "text"], column) }
-                        for column in columns { page.element("th", column) }
-                    }
-                }
-                page.element("tbody") { page in
-                    for task in tasks {
-                        for result in task.results { write(result, of: task, to: &page) }
-                    }
-                }
-            }
-        }
+        page.table(
+            head: ["task", "model", "asked as"].map { .init($0, style: "text") }
+                + ["metric", "questions", "right", "standard error", "95 % interval", ""].map { .init($0) },
+            tasks.flatMap { task in task.results.map { cells(of: $0, task) } })
         let text = "acc: the most likely choice is the answer; acc_norm and acc_bytes: the most likely per character and per byte. "
             + "exact_match: the generated answer equals the expected one; regex_match: the pattern is found in it. "
             + "Intervals: Wilson's."
         page.element("p", ["class": "remark"], text)
     }
 
-    private func write(_ result: Result, of task: Task, to page: inout HTMLBuilder) {
-        page.element("tr") { page in
-            page.element("td", RelativePath.fileName(of: task.file))
-            page.element("td", ["class": "text"]) { $0.element("span", ["class": "key c\(result.model)"], models[result.model]) }
-            page.element("td", ["class": "text"], result.form)
-            for cell in [
-                result.metric, result.count.grouped, result.share.percentage, result.standardError?.percentage ?? "–",
-                "\(result.interval.lowerBound.percentage) to \(result.interval.upperBound.percentage)",
-            ] { page.element("td", cell) }
-            page.element("td", ["class": "interval"]) { drawInterval(of: result, in: &$0) }
-        }
+    private func cells(of result: Result, _ task: Task) -> [HTMLBuilder.Cell] {
+        let texts = [
+            result.metric, result.count.grouped, result.share.percentage, result.standardError?.percentage ?? "–",
+            "\(result.interval.lowerBound.percentage) to \(result.interval.upperBound.percentage)",
+        ]
+        return [
+            .init(RelativePath.fileName(of: task.file)), .key(models[result.model], color: result.model, style: "text"),
+            .init(result.form, style: "text"),
+        ] + texts.map { .init($0) } + [.init(style: "interval") { drawInterval(of: result, in: &$0) }]
     }
 
     /// Draws the share and its interval between 0 and 1.
@@ -176,31 +162,17 @@ package struct TaskPage {
 
     private func writeComparisons(to page: inout HTMLBuilder) {
         page.element("h2", "Comparison")
-        page.element("div", ["class": "card scroll"]) { page in
-            page.element("table") { page in
-                page.element("thead") { page in
-                    page.element("tr") {
-                        let columns = ["task", "metric", "only \(models[0]) is right", "only \(models[1]) is right", "p"]
-                        for column in columns { $0.element("th", column) }
-                        $0.element("th", ["class": "text"], "result")
-                    }
+        let titles = ["task", "metric", "only \(models[0]) is right", "only \(models[1]) is right", "p"]
+        page.table(
+            head: titles.map { .init($0) } + [.init("result", style: "text")],
+            tasks.flatMap { task in
+                task.comparisons.map { comparison in
+                    [
+                        RelativePath.fileName(of: task.file), comparison.metric, comparison.onlyFirst.grouped,
+                        comparison.onlySecond.grouped, comparison.p.fixed(4),
+                    ].map { .init($0) } + [.init(comparison.verdict, style: "text")]
                 }
-                page.element("tbody") { page in
-                    for task in tasks {
-                        for comparison in task.comparisons {
-                            page.element("tr") {
-                                $0.element("td", RelativePath.fileName(of: task.file))
-                                $0.element("td", comparison.metric)
-                                $0.element("td", comparison.onlyFirst.grouped)
-                                $0.element("td", comparison.onlySecond.grouped)
-                                $0.element("td", comparison.p.fixed(4))
-                                $0.element("td", ["class": "text"], comparison.verdict)
-                            }
-                        }
-                    }
-                }
-            }
-        }
+            })
         let text = "Both models answered the same questions. p: the probability of at least this difference between models that answer "
             + "equally well (exact sign test)."
         page.element("p", ["class": "remark"], text)
@@ -236,48 +208,31 @@ package struct TaskPage {
                 $0.element("p", ["class": "question"], question.text)
                 $0.element("p", ["class": "expected"], "Expected: \(question.expected)")
             }
-            page.element("div", ["class": "scroll"]) { page in
-                page.element("table") { page in
-                    if question.choices.isEmpty { writeAnswers(to: question, to: &page) } else { writeChoices(of: question, to: &page) }
-                }
-            }
-        }
-    }
-
-    private func writeAnswers(to question: Question, to page: inout HTMLBuilder) {
-        page.element("tbody") { page in
-            for (index, answer) in question.answers.enumerated() {
-                page.element("tr") {
-                    $0.element("td") { $0.element("span", ["class": "key c\(index)"], models[index]) }
-                    $0.element("td", ["class": "text long"], answer.text.isEmpty ? "(empty)" : answer.text)
-                    $0.element("td", answer.isRight ? "right" : "wrong")
-                }
+            if question.choices.isEmpty {
+                page.table(frame: "scroll", question.answers.enumerated().map { index, answer in
+                    [
+                        .key(models[index], color: index), .init(answer.text.isEmpty ? "(empty)" : answer.text, style: "text long"),
+                        .init(answer.isRight ? "right" : "wrong"),
+                    ]
+                })
+            } else {
+                writeChoices(of: question, to: &page)
             }
         }
     }
 
     /// The log-probability of each choice, with the highest in bold.
     private func writeChoices(of question: Question, to page: inout HTMLBuilder) {
-        page.element("thead") { page in
-            page.element("tr") { page in
-                page.element("th", "choice")
-                for (index, answer) in question.answers.enumerated() {
-                    page.element("th") {
-                        $0.element("span", ["class": "key c\(index)"], "\(models[index]): \(answer.isRight ? "right" : "wrong")")
-                    }
+        page.table(
+            frame: "scroll",
+            head: [.init("choice")] + question.answers.enumerated().map { index, answer in
+                .key("\(models[index]): \(answer.isRight ? "right" : "wrong")", color: index)
+            },
+            question.choices.enumerated().map { index, choice in
+                [.init(choice, style: "text long")] + question.answers.map { answer in
+                    let value = answer.logProbabilities[index].fixed(3)
+                    return .init { if index == answer.choice { $0.element("b", value) } else { $0.text(value) } }
                 }
-            }
-        }
-        page.element("tbody") { page in
-            for (index, choice) in question.choices.enumerated() {
-                page.element("tr") { page in
-                    page.element("td", ["class": "text long"], choice)
-                    for answer in question.answers {
-                        let value = answer.logProbabilities[index].fixed(3)
-                        page.element("td") { if index == answer.choice { $0.element("b", value) } else { $0.text(value) } }
-                    }
-                }
-            }
-        }
+            })
     }
 }
