@@ -93,7 +93,12 @@ extension TokenMeta {
                 $0["malformed"] = report.malformed
             }
             for split in DatasetSplit.allCases { w.key(split.rawValue); Self.write(counts(of: split), shards[split] ?? [], to: &w) }
-            w.array("sources") { w in for source in sources { Self.write(source, to: &w) } }
+            w.objects("sources", sources) { source, w in
+                w["path"] = source.path
+                w["bytes"] = source.bytes
+                if let format = source.format { w["format"] = format.rawValue }
+                if let split = source.split { w["part"] = split.rawValue }
+            }
         }
         writer.newline()
         return writer.bytes
@@ -111,24 +116,11 @@ extension TokenMeta {
                 $0["system"] = counts.bytes.system
             }
             if shards.isEmpty { return }
-            $0.array("shards") { w in
-                for shard in shards {
-                    w.object {
-                        $0["tokens"] = shard.tokens
-                        $0["turns"] = shard.turns
-                        $0["hash"] = shard.hash ?? ""
-                    }
-                }
+            $0.objects("shards", shards) { shard, w in
+                w["tokens"] = shard.tokens
+                w["turns"] = shard.turns
+                w["hash"] = shard.hash ?? ""
             }
-        }
-    }
-
-    private static func write(_ source: CorpusBlocks.Source, to writer: inout JSONWriter) {
-        writer.object {
-            $0["path"] = source.path
-            $0["bytes"] = source.bytes
-            if let format = source.format { $0["format"] = format.rawValue }
-            if let split = source.split { $0["part"] = split.rawValue }
         }
     }
 }

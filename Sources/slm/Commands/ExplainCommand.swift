@@ -206,47 +206,33 @@ private struct ExplanationReport {
     // MARK: JSON
 
     var json: String {
-        return JSONWriter.text { object in
-            object.array("tokens") { list in
-                for (i, id) in explanation.ids.enumerated() {
-                    list.object {
-                        $0["id"] = Int(id)
-                        $0["text"] = token(id)
-                        if i > 0 {
-                            $0["loss"] = Double(explanation.loss(at: i - 1))
-                            $0["rank"] = explanation.rank(at: i - 1) + 1
-                        }
-                    }
+        JSONWriter.text { object in
+            object.objects("tokens", explanation.ids.enumerated()) { entry, object in
+                object["id"] = Int(entry.element)
+                object["text"] = token(entry.element)
+                if entry.offset > 0 {
+                    object["loss"] = Double(explanation.loss(at: entry.offset - 1))
+                    object["rank"] = explanation.rank(at: entry.offset - 1) + 1
                 }
             }
             object.array("embeddings") { for row in explanation.embeddings { $0.numbers(row) } }
-            object.array("layers") { layers in
-                for layer in 0..<explanation.configuration.layers {
-                    layers.object {
-                        $0.array("heads") { heads in for head in 0..<explanation.configuration.heads { write(layer, head, to: &heads) } }
-                    }
-                }
+            object.objects("layers", 0..<explanation.configuration.layers) { layer, object in
+                object.objects("heads", 0..<explanation.configuration.heads) { write(layer, $0, to: &$1) }
             }
             gradient?.write(to: &object)
-            object.array("next") { list in
-                for entry in explanation.mostLikely(options.top, after: last) {
-                    list.object {
-                        $0["id"] = Int(entry.id)
-                        $0["text"] = token(entry.id)
-                        $0["logit"] = Double(entry.logit)
-                        $0["probability"] = Double(entry.probability)
-                    }
-                }
+            object.objects("next", explanation.mostLikely(options.top, after: last)) { entry, object in
+                object["id"] = Int(entry.id)
+                object["text"] = token(entry.id)
+                object["logit"] = Double(entry.logit)
+                object["probability"] = Double(entry.probability)
             }
         }
     }
 
-    private func write(_ layer: Int, _ head: Int, to heads: inout JSONWriter) {
-        heads.object {
-            $0.array("attention") { for row in explanation.attention(layer: layer, head: head) { $0.numbers(row) } }
-            for (name, vector) in [("queries", explanation.query), ("keys", explanation.key), ("values", explanation.value)] {
-                $0.array(name) { for i in explanation.ids.indices { $0.numbers(vector(layer, head, i)) } }
-            }
+    private func write(_ layer: Int, _ head: Int, to object: inout JSONWriter) {
+        object.array("attention") { for row in explanation.attention(layer: layer, head: head) { $0.numbers(row) } }
+        for (name, vector) in [("queries", explanation.query), ("keys", explanation.key), ("values", explanation.value)] {
+            object.array(name) { for i in explanation.ids.indices { $0.numbers(vector(layer, head, i)) } }
         }
     }
 }

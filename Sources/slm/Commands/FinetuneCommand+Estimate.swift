@@ -62,7 +62,7 @@ private struct RunEstimate {
     var fits: Bool { memoryBytes < totalBytes }
 
     var json: String {
-        return JSONWriter.text { object in
+        JSONWriter.text { object in
             object["event"] = "estimate"
             object["parameters"] = parameters
             object["trained_parameters"] = trained

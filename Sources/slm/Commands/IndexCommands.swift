@@ -266,8 +266,7 @@ private struct IndexWork {
     }
 
     private func record(_ report: IndexReport, _ seconds: Double) -> String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { writer in
+        JSONWriter.text { writer in
             writer["files"] = report.files
             writer["added"] = report.added
             writer["changed"] = report.changed
@@ -277,16 +276,11 @@ private struct IndexWork {
             if embedder != nil { writer["embedded"] = report.embedded }
             writer["bytes"] = report.bytes
             writer["seconds"] = seconds.rounded(toPlaces: 4)
-            writer.array("skipped") { list in
-                for file in report.skipped {
-                    list.object {
-                        $0["file"] = file.name
-                        $0["reason"] = file.reason
-                    }
-                }
+            writer.objects("skipped", report.skipped) { file, object in
+                object["file"] = file.name
+                object["reason"] = file.reason
             }
         }
-        return writer.text
     }
 
     /// Each reason once, with some of its files.

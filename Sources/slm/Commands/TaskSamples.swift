@@ -69,8 +69,7 @@ struct TaskSamples: ~Copyable {
         _ answer: TaskAnswer, of model: String, _ task: String, _ form: QuestionForm, _ question: TaskQuestion,
         _ judgments: [(metric: TaskQuestion.Metric, isRight: Bool)]
     ) throws {
-        var writer = JSONWriter(.oneLine)
-        writer.object { line in
+        try file.append(line: JSONWriter.text { line in
             line["checkpoint"] = model
             line["file"] = task
             line["as"] = form.rawValue
@@ -83,7 +82,6 @@ struct TaskSamples: ~Copyable {
                 line["generated"] = answer.text
             }
             for (metric, isRight) in judgments { line[metric.rawValue] = isRight }
-        }
-        try file.append(line: writer.text)
+        })
     }
 }

@@ -92,7 +92,7 @@ struct CheckpointDescription {
     }
 
     var json: String {
-        return JSONWriter.text { file in
+        JSONWriter.text { file in
             file["checkpoint"] = checkpoint.path ?? ""
             file["version"] = CheckpointHeader.version
             file["bytes"] = checkpoint.byteCount
@@ -121,13 +121,9 @@ struct CheckpointDescription {
     }
 
     private func write(_ arrays: OrderedDictionary<FloatArray>, to writer: inout JSONWriter) {
-        writer.array { list in
-            for (name, array) in arrays {
-                list.object { object in
-                    object["name"] = name
-                    object.array("shape") { for size in array.shape.sizes { $0.integer(size) } }
-                }
-            }
+        writer.objects(arrays) { array, object in
+            object["name"] = array.name
+            object.array("shape") { for size in array.element.shape.sizes { $0.integer(size) } }
         }
     }
 

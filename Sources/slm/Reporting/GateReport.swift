@@ -118,7 +118,7 @@ struct GateReport {
     }
 
     func json(_ decision: ModelGate.Decision) -> String {
-        return JSONWriter.text { object in
+        JSONWriter.text { object in
             object["candidate"] = candidate
             object["active"] = active
             object["verdict"] = decision.verdict.rawValue
@@ -135,24 +135,16 @@ struct GateReport {
                     size["\(side)_parameters"] = parameters[i]
                 }
             }
-            object.array("questions") { list in
-                for answer in answers {
-                    list.object {
-                        $0["id"] = answer.question.id
-                        $0["text"] = answer.question.text
-                        $0["expected"] = answer.question.expected
-                        $0["candidate"] = answer.candidate
-                        $0["active"] = answer.active
-                        $0.key("candidate_right"); Self.write(answer.question.isRight(answer.candidate), to: &$0)
-                        $0.key("active_right"); Self.write(answer.question.isRight(answer.active), to: &$0)
-                    }
-                }
+            object.objects("questions", answers) { answer, object in
+                object["id"] = answer.question.id
+                object["text"] = answer.question.text
+                object["expected"] = answer.question.expected
+                object["candidate"] = answer.candidate
+                object["active"] = answer.active
+                object["candidate_right"] = answer.question.isRight(answer.candidate)
+                object["active_right"] = answer.question.isRight(answer.active)
             }
         }
-    }
-
-    private static func write(_ isRight: Bool?, to writer: inout JSONWriter) {
-        if let isRight { writer.boolean(isRight) } else { writer.null() }
     }
 
     private static func write(_ pair: ModelGate.Pair?, _ verdict: ModelGate.Verdict?, to writer: inout JSONWriter) {

@@ -16,22 +16,19 @@ struct GenerationRecord: CustomStringConvertible {
     }
 
     var description: String {
-        var writer = JSONWriter(.oneLine)
         let end = result.end
-        writer.object { writer in
+        return JSONWriter.text { writer in
             writer["text"] = result.text
             writer.array("tokens") { for id in result.tokens.compactMap(\.id) { $0.integer(id) } }
             writer["prompt_tokens"] = end.promptTokens
             writer["answer_tokens"] = end.answerTokens
             if result.tokens.contains(where: { $0.logProbability != nil }) {
-                writer.array("logprobs") { for token in result.tokens { Self.write(token, to: &$0) } }
+                writer.objects("logprobs", result.tokens, Self.write)
             }
             writer["finish_reason"] = end.reason.name
             if case .error(let error) = end.reason { writer["error"] = error.description }
             if result.start.wasTruncated { writer["was_cut"] = true }
-            if let sources {
-                writer.array("sources") { for source in sources { $0.object { source.write(to: &$0) } } }
-            }
+            if let sources { writer.objects("sources", sources) { $0.write(to: &$1) } }
             writer.object("timings") {
                 let timings = end.timings
                 for (key, seconds) in [("waited_s", timings.queued), ("prompt_s", timings.prefill), ("answer_s", timings.decode)] {
@@ -45,17 +42,12 @@ struct GenerationRecord: CustomStringConvertible {
                 }
             }
         }
-        return writer.text
     }
 
     private static func write(_ token: GeneratedToken, to writer: inout JSONWriter) {
-        writer.object { writer in
-            write(token.id, token.bytes, token.logProbability, to: &writer)
-            guard !token.alternatives.isEmpty else { return }
-            writer.array("top") { list in
-                for other in token.alternatives { list.object { write(other.id, other.bytes, other.logProbability, to: &$0) } }
-            }
-        }
+        write(token.id, token.bytes, token.logProbability, to: &writer)
+        guard !token.alternatives.isEmpty else { return }
+        writer.objects("top", token.alternatives) { write($0.id, $0.bytes, $0.logProbability, to: &$1) }
     }
 
     private static func write(_ id: Int32?, _ bytes: [UInt8], _ logProbability: Float?, to writer: inout JSONWriter) {

@@ -17,8 +17,7 @@ struct JSONLine: CustomStringConvertible {
     init(_ pairs: KeyValuePairs<String, Value?>) { self.pairs = pairs }
 
     var description: String {
-        var writer = JSONWriter(.oneLine)
-        writer.object { writer in
+        JSONWriter.text { writer in
             for case (let key, let value?) in pairs {
                 writer.key(key)
                 switch value {
@@ -30,7 +29,6 @@ struct JSONLine: CustomStringConvertible {
                 }
             }
         }
-        return writer.text
     }
 }
 

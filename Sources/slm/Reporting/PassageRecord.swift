@@ -10,7 +10,7 @@ struct PassageRecord: CustomStringConvertible {
     init(_ passage: Passage) { self.passage = passage }
 
     var description: String {
-        return JSONWriter.text { object in
+        JSONWriter.text { object in
             passage.write(to: &object)
             if let coverage = passage.coverage { object["coverage"] = coverage.rounded(toPlaces: 4) }
         }

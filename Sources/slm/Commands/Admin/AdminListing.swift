@@ -40,12 +40,10 @@ struct AdminListing {
 
     /// Prints `{"NAME": [...], "total": N}`.
     func printJSON(_ name: String, _ rows: [AdminRow], total: Int) throws {
-        var writer = JSONWriter(.pretty)
-        try writer.object { all throws(JSONError) in
+        printLine(try JSONWriter.text(.pretty) { all throws(JSONError) in
             try all.list(name, rows.map(\.json))
             all["total"] = total
-        }
-        printLine(writer.text)
+        })
     }
 }
 

@@ -57,14 +57,13 @@ extension Command {
 
     /// The records as the server sent them; the totals are members of the whole.
     private static func json(_ totals: AdminTotals, _ server: ProcessRecord, _ servers: [ReplicaRecord]) throws -> String {
-        var writer = JSONWriter(.pretty), parser = JSONParser()
-        try writer.object { all throws(JSONError) in
+        try JSONWriter.text(.pretty) { all throws(JSONError) in
+            var parser = JSONParser()
             if let members = try parser.parse(totals.json).members {
                 for (key, value) in members { all.element(key.string ?? "", value) }
             }
             try all.list("servers", servers.map(\.json))
             all.element("server", try parser.parse(server.json))
         }
-        return writer.text
     }
 }

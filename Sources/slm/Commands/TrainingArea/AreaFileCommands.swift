@@ -101,7 +101,7 @@ private struct AreaImportResult {
     }
 
     var json: String {
-        return JSONWriter.text { object in
+        JSONWriter.text { object in
             if let id { object["import"] = id }
             object["added"] = added
             object["duplicates"] = duplicates

@@ -70,9 +70,7 @@ extension Command {
 
     private static func printKeys(_ keys: [JSONElement]) {
         for key in keys {
-            var writer = JSONWriter()
-            writer.object { for name in ["id", "name", "user", "model", "last_used_at"] { $0[name] = key[name]?.string } }
-            printLine(writer.text)
+            printLine(JSONWriter.text { for name in ["id", "name", "user", "model", "last_used_at"] { $0[name] = key[name]?.string } })
         }
     }
 
