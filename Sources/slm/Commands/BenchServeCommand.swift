@@ -72,8 +72,6 @@ private final class ServerLoad: Sendable {
         var failures: [String] = []
     }
 
-    struct ServerError: Error, CustomStringConvertible { let description: String }
-
     private let options: BenchServeOptions
     private let totals = Mutex(Totals())
 
@@ -88,7 +86,7 @@ private final class ServerLoad: Sendable {
             }
         }
         for _ in 0..<options.users { _ = done.take() }
-        if let failure = totals.withLock(\.failures.first) { throw ServerError(description: "\(options.url): \(failure)") }
+        if let failure = totals.withLock(\.failures.first) { throw CommandError(description: "\(options.url): \(failure)") }
     }
 
     private func send(_ user: Int, _ number: Int) {

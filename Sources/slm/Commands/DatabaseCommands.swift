@@ -24,7 +24,10 @@ extension Command {
             let url = try DatabaseURL(options.database)
             let state = try SchemaState(of: url)
             printLine(options.json ? "\(state.json(of: url))" : state.text(of: url))
-            if options.isChecked, state.pendingMigrations > 0 { throw PendingMigrations(state: state) }
+            if options.isChecked, state.pendingMigrations > 0 {
+                throw CommandError(description: "the database has schema version \(state.version), and this slm needs \(state.latest). "
+                    + "Migrate it: slm database migrate --database URL")
+            }
         }
     }
 
@@ -66,14 +69,5 @@ extension SchemaState {
             "pending": .whole(pendingMigrations),
             "migrated_from": before.map { .whole($0) },
         ])
-    }
-}
-
-private struct PendingMigrations: Error, CustomStringConvertible {
-    let state: SchemaState
-
-    var description: String {
-        "the database has schema version \(state.version), and this slm needs \(state.latest). "
-            + "Migrate it: slm database migrate --database URL"
     }
 }

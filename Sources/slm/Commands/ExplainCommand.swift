@@ -102,7 +102,7 @@ private struct ExplanationReport {
                 includingCurve: options.json)
             let isHead = weight.parameter.name == "head.weight"
             return GradientReport(
-                name: text, measured, chainRule: isHead ? explanation.headGradient(row: weight.row, column: weight.column) : nil)
+                name: text, gradient: measured, chainRule: isHead ? explanation.headGradient(row: weight.row, column: weight.column) : nil)
         }
     }
 
@@ -268,12 +268,6 @@ private struct GradientReport {
     let gradient: ExplainedGradient
     /// Computed from probabilities and features, for weights of the head.
     let chainRule: Float?
-
-    init(name: String, _ gradient: ExplainedGradient, chainRule: Float?) {
-        self.name = name
-        self.gradient = gradient
-        self.chainRule = chainRule
-    }
 
     var text: String {
         let chain = chainRule.map { "\nchain rule         \(Double($0).fixed(5))" } ?? ""

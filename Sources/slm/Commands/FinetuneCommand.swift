@@ -82,20 +82,16 @@ struct FinetuneCommand {
         let isVisible = !options.run.quiet && !options.run.json
         if options.generatesReplay { try writeGeneratedReplay(start, in: folder, on: processor) }
         settings.replay = options.replayPaths(in: folder)
-        let initialization = ProgressBar("initializing LoRA (PiSSA)", isVisible: isVisible)
-        let scoring = ProgressBar("scoring the answers with the reference model", isVisible: isVisible)
+        let bar = ProgressBar("", isVisible: isVisible)
         let finetuning = try Finetuning(
             of: start, settings, plan, in: folder, on: processor, over: Ranks.current, clock: now
         ) { preparation, share in
             switch preparation {
-            case .initialization: initialization.show(fraction: share, "of the weights")
-            case .scoring:
-                initialization.clear()
-                scoring.show(fraction: share, "of the tokens")
+            case .initialization: bar.show("initializing LoRA (PiSSA)", fraction: share, "of the weights")
+            case .scoring: bar.show("scoring the answers with the reference model", fraction: share, "of the tokens")
             }
         }
-        initialization.clear()
-        scoring.clear()
+        bar.clear()
         try train(finetuning, folder, machine.precision, processor)
     }
 

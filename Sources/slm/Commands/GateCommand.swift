@@ -95,7 +95,7 @@ struct GateCommand {
     }
 
     func run() throws {
-        var report = GateReport(candidate: candidate, active: active, options.gate)
+        var report = GateReport(candidate: candidate, active: active, gate: options.gate)
         var evidence = ModelGate.Evidence()
         do {
             // An error in the second model is reported before the first is evaluated.

@@ -213,7 +213,7 @@ private struct AnswerFormat {
         var option = "--choice", writer = JSONWriter(.oneLine)
         do {
             if let path = options.jsonSchema {
-                return try AnswerFormat(jsonSchemaIn: path)
+                return try reading(jsonSchemaIn: path)
             } else if let path = options.grammar {
                 option = path
                 let text = String(decoding: try InputFile.contents(of: path), as: UTF8.self)
@@ -234,16 +234,11 @@ private struct AnswerFormat {
         }
     }
 
-    private init(grammar: Grammar, field: ForwardedField) {
-        self.grammar = grammar
-        self.field = field
-    }
-
-    private init(jsonSchemaIn path: String) throws {
+    private static func reading(jsonSchemaIn path: String) throws -> AnswerFormat {
         let text = try InputFile.contents(of: path)
         do {
             let schema = try JSONElement(parsing: text)
-            grammar = try Grammar(jsonSchema: schema, isStrict: true).afterOptionalSpace
+            let grammar = try Grammar(jsonSchema: schema, isStrict: true).afterOptionalSpace
             var writer = JSONWriter(.oneLine)
             writer.object {
                 $0["type"] = "json_schema"
@@ -253,7 +248,7 @@ private struct AnswerFormat {
                     $0.element("schema", schema)
                 }
             }
-            field = ForwardedField(ForwardedField.responseFormat, writer.bytes)
+            return AnswerFormat(grammar: grammar, field: ForwardedField(ForwardedField.responseFormat, writer.bytes))
         } catch let error as JSONSchemaError {
             throw CommandError(description: "\(path), at \(error.path.isEmpty ? "the whole schema" : error.path): \(error.reason)")
         } catch let error as JSONError {

@@ -45,10 +45,6 @@ private struct Readiness {
     }
 }
 
-private struct NotReady: Error, CustomStringConvertible {
-    let description: String
-}
-
 extension HealthOptions {
     fileprivate func run() throws {
         let end = ContinuousClock.now + (wait ?? .zero)
@@ -76,10 +72,10 @@ extension HealthOptions {
                 if bytes.count < 1 << 16 { for index in part.indices { bytes.append(part[index]) } }
             }
         } catch {
-            throw NotReady(description: "\(url): \(error.sentence)")
+            throw CommandError(description: "\(url): \(error.sentence)")
         }
         let readiness = Readiness(head: head, body: String(decoding: bytes, as: UTF8.self))
-        guard head.status == 200 else { throw NotReady(description: "\(url) is not ready: \(readiness.description)") }
+        guard head.status == 200 else { throw CommandError(description: "\(url) is not ready: \(readiness.description)") }
         printLine(json ? readiness.body : readiness.description)
     }
 }

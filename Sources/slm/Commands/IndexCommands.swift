@@ -82,11 +82,10 @@ extension Command {
             if options.background { ProcessPriority.lower() }
             if options.paths.isEmpty { throw UsageError("slm index build: expected documents: slm index build FILE… --out FILE.") }
             guard let out = options.out else { throw UsageError("slm index build: expected a file to write: --out FILE.") }
-            var limits = DocumentReader.Limits()
-            limits.fileSize = options.maxFileSize * 1_000_000
             let embedder = try options.embeddingModel.map { try TextEmbedder($0, on: options) }
-            let work = IndexWork(
-                out, limits, embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
+            var work = IndexWork(
+                index: out, embedder: embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
+            work.limits.fileSize = options.maxFileSize * 1_000_000
             try work.run { builder throws(DocumentError) in
                 try builder.build(options.paths, at: out, passageTokens: options.passageTokens, stemming: options.stemming)
             }
@@ -112,10 +111,10 @@ extension Command {
             examples: ["slm index update notes.index"]
         ) { options in
             if options.background { ProcessPriority.lower() }
-            let path = try options.path(for: "update"), limits = DocumentReader.Limits()
+            let path = try options.path(for: "update")
             let embedder = try TextEmbedder(of: try DocumentIndex(path), options.embeddingModel, isNeeded: true, on: options)
             let work = IndexWork(
-                path, limits, embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
+                index: path, embedder: embedder, allowsEmpty: options.allowsEmpty, json: options.json, quiet: options.quiet)
             try work.run { builder throws(DocumentError) in try builder.update(path) }
         }
     }
@@ -224,23 +223,10 @@ extension Passage {
 
 /// Building or updating an index, with progress and a report.
 private struct IndexWork {
-    private let index: String
-    private let limits: DocumentReader.Limits
-    private let embedder: TextEmbedder?
-    private let allowsEmpty: Bool
-    private let json: Bool
-    private let quiet: Bool
-
-    init(
-        _ index: String, _ limits: DocumentReader.Limits, _ embedder: TextEmbedder?, allowsEmpty: Bool, json: Bool, quiet: Bool
-    ) {
-        self.index = index
-        self.limits = limits
-        self.embedder = embedder
-        self.allowsEmpty = allowsEmpty
-        self.json = json
-        self.quiet = quiet
-    }
+    let index: String
+    var limits = DocumentReader.Limits()
+    let embedder: TextEmbedder?
+    let allowsEmpty, json, quiet: Bool
 
     func run(_ work: (IndexBuilder) throws(DocumentError) -> IndexReport) throws {
         let reader = DocumentReader(limits: limits, programs: SLM.environmentVariables()["PATH"] ?? "/usr/bin")

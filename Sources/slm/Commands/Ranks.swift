@@ -111,11 +111,7 @@ extension RunOptions {
     }
 
     /// Trains as one of the ranks after the first, which print and write nothing.
-    func follow(
-        _ run: TrainingRun,
-        prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
-            = { _, _, _ in }
-    ) throws {
+    func follow(_ run: TrainingRun, prepare: RunPreparation = { _, _, _ in }) throws {
         let stop = StopSignal()
         try prepare(now, { stop.isRaised }, { _ in })
         _ = try run.run(clock: now, shouldStop: { _ in stop.isRaised }, { _ in })

@@ -6,13 +6,16 @@ import Report
 import Tokenize
 import Train
 
+/// Work before the first step. It ends within a second once `shouldStop` returns true.
+typealias RunPreparation = (
+    _ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void
+) throws -> Void
+
 /// The training loop of `slm train` and `slm finetune`, with its log and its report.
 extension RunOptions {
     /// Trains, and writes what happens to the terminal, the log and the report.
     ///
-    /// - Parameters:
-    ///   - resumeCommand: continues the run after a stop.
-    ///   - prepare: runs before the first step, and ends within a second once `shouldStop` returns true.
+    /// - Parameter resumeCommand: continues the run after a stop.
     @discardableResult
     func train(
         _ run: TrainingRun,
@@ -20,8 +23,7 @@ extension RunOptions {
         _ samples: SampleAnswers,
         in folder: String,
         resumeCommand: String,
-        prepare: (_ clock: () -> Double, _ shouldStop: () -> Bool, _ report: (TrainingRun.Event) throws -> Void) throws -> Void
-            = { _, _, _ in }
+        prepare: RunPreparation = { _, _, _ in }
     ) throws -> TrainingRun.Ending {
         let stop = StopSignal()
         let progress = TrainingProgress(run, isVisible: !quiet)

@@ -91,8 +91,7 @@ struct TrainCommand {
         printExtension(of: run)
         let summary = summary(of: run, tokens.meta, hasValidation: validation != nil)
         if options.estimates {
-            let estimate = NewRunEstimate(run, tokens.meta, memory, precision, threads: processor.threads)
-            return try estimate.report(summary, json: options.run.json)
+            return try printEstimate(run, tokens.meta, summary, memory, precision, threads: processor.threads)
         }
         try run.checkRanks()
         if !Ranks.isFirst {
@@ -252,27 +251,13 @@ struct TrainCommand {
             RunSetting("data", "fingerprint", .text(meta.fingerprint)),
         ]
     }
-}
 
-/// `slm train --estimate`: measures a few training steps and reports what the run would take.
-private struct NewRunEstimate {
-    private let run: TrainingRun
-    private let meta: TokenMeta
-    private let memory: TrainingMemory
-    private let precision: DataType
-    private let threads: Int
-
-    init(_ run: TrainingRun, _ meta: TokenMeta, _ memory: TrainingMemory, _ precision: DataType, threads: Int) {
-        self.run = run
-        self.meta = meta
-        self.memory = memory
-        self.precision = precision
-        self.threads = threads
-    }
-
-    func report(_ summary: String, json: Bool) throws {
+    /// `--estimate`: measures a few training steps and reports what the run would take.
+    private func printEstimate(
+        _ run: TrainingRun, _ meta: TokenMeta, _ summary: String, _ memory: TrainingMemory, _ precision: DataType, threads: Int
+    ) throws {
         let time = try StepTime.measured(for: run)
-        guard json else {
+        guard options.run.json else {
             printLine(summary)
             printLine(run.summary(precision, threads, memory, time, in: nil))
             return printNote("nothing was written.")

@@ -97,14 +97,18 @@ struct SamplingOptions {
 extension GenerationOptions {
     private static var defaults: SamplingDefaults { .smallModels }
 
+    static var temperatureOption: CommandOption<Self> {
+        .option("temperature", \.generation.sampling.temperature,
+                "Set the sampling temperature, 0 to 2; 0 always takes the most likely token.",
+                default: "the model's, or \(defaults.temperature.optionText)")
+    }
+
     /// The options that are most used.
     static var mainGenerationOptions: [CommandOption<Self>] {
         [
             ModelOptions.checkpointOption(\.generation.model),
             .option("system", \.generation.system, value: "TEXT", "Set the system message of the chat."),
-            .option("temperature", \.generation.sampling.temperature,
-                    "Set the sampling temperature, 0 to 2; 0 always takes the most likely token.",
-                    default: "the model's, or \(defaults.temperature.optionText)"),
+            temperatureOption,
             .option("max-tokens", \.generation.sampling.maxTokens, "Generate at most N tokens.", default: "what fits the context"),
         ]
     }

@@ -9,7 +9,7 @@ struct GateReport {
     }
 
     let candidate, active: String
-    private let gate: ModelGate
+    let gate: ModelGate
     var evidence = ModelGate.Evidence()
     var answers: [Answer] = []
     /// The speeds of the candidate and of the active model; empty if they answered nothing.
@@ -18,12 +18,6 @@ struct GateReport {
     var bytes: [Int] = []
     /// Without those of LoRA adapters.
     var parameters: [Int] = []
-
-    init(candidate: String, active: String, _ gate: ModelGate) {
-        self.candidate = candidate
-        self.active = active
-        self.gate = gate
-    }
 
     /// One sentence for each measurement.
     func reasons(_ decision: ModelGate.Decision) -> [String] {

@@ -9,12 +9,12 @@ import Threads
 ///     progress.show(bytes: 250_000)                             // reading ━━━━━━━──────────  25 %  120 MB/s  0:03 left
 ///     progress.clear()
 final class ProgressBar {
-    private let title: String
+    private var title: String
     /// nil if the total is unknown.
     private let bytes: Int?
     private let isVisible: Bool
     private let isTerminal = TerminalMode.isTerminal(STDERR_FILENO)
-    private let start = now()
+    private var start = now()
     private var lastShown: Double
     private var remaining = RemainingTime()
 
@@ -41,6 +41,18 @@ final class ProgressBar {
         let filled = min(30, Int(fraction * 30))
         let bar = isTerminal ? String(repeating: "━", count: filled) + String(repeating: "─", count: 30 - filled) + "  " : ""
         write("\(title)  \(bar)\(Int(fraction * 100)) %  \(details())  \(remaining.seconds.map(clockText) ?? "?") left")
+    }
+
+    /// Shows the bar of one of several stages of the work, each with a time of its own.
+    func show(_ stage: String, fraction: Double, _ details: String = "") {
+        if stage != title {
+            clear()
+            title = stage
+            start = now()
+            lastShown = start
+            remaining = RemainingTime()
+        }
+        show(fraction: fraction, details)
     }
 
     /// Removes the bar from the terminal.

@@ -45,7 +45,7 @@ extension Command {
 
 extension AdminBackupOptions {
     func run() throws {
-        let bar = BackupProgressBar(isVisible: !quiet)
+        let bar = ProgressBar("", isVisible: !quiet)
         if let verify {
             guard out == nil else { throw UsageError("slm admin backup: expected --verify or --out, found both.") }
             let summary = try Backup.verify(verify, progress: bar.show)
@@ -108,22 +108,6 @@ extension BackupManifest {
     fileprivate func rowCount(of table: String) -> Int { tables.first { $0.name == table }?.rows ?? 0 }
 }
 
-/// Prints the progress of each stage of a backup.
-final class BackupProgressBar {
-    private let isVisible: Bool
-    private var stage: Backup.Stage?
-    private var bar: ProgressBar?
-
-    init(isVisible: Bool) { self.isVisible = isVisible }
-
-    func show(_ stage: Backup.Stage, _ fraction: Double) {
-        if stage != self.stage {
-            bar?.clear()
-            bar = ProgressBar(stage.rawValue, isVisible: isVisible)
-            self.stage = stage
-        }
-        bar?.show(fraction: fraction, "")
-    }
-
-    func clear() { bar?.clear() }
+extension ProgressBar {
+    func show(_ stage: Backup.Stage, _ fraction: Double) { show(stage.rawValue, fraction: fraction) }
 }

@@ -46,7 +46,7 @@ extension Command {
 extension AdminRestoreOptions {
     func run() throws {
         guard let from else { throw UsageError("slm admin restore: expected a backup: --from FILE") }
-        let bar = BackupProgressBar(isVisible: !quiet)
+        let bar = ProgressBar("", isVisible: !quiet)
         var restoring = Backup.RestoreOptions()
         restoring.replaces = replaces
         restoring.endsSessions = endsSessions
