@@ -66,24 +66,25 @@ extension [Double]: SharedResult {
     var numbers: [Double] { self }
 }
 
-extension PreferenceMetrics: SharedResult {
-    var numbers: [Double] {
-        [lossSum, correct, chosenRewards, rejectedRewards, mismatchedLogRatios]
-            + [examples, chosen, rejected, mismatched].map(Double.init)
+/// A result that consists of sums.
+protocol SummedResult: SharedResult {
+    init()
+    static var sums: [WritableKeyPath<Self, Double>] { get }
+    static var counts: [WritableKeyPath<Self, Int>] { get }
+}
+
+extension SummedResult {
+    mutating func addSums(of other: Self) {
+        for path in Self.sums { self[keyPath: path] += other[keyPath: path] }
+        for path in Self.counts { self[keyPath: path] += other[keyPath: path] }
     }
+
+    var numbers: [Double] { Self.sums.map { self[keyPath: $0] } + Self.counts.map { Double(self[keyPath: $0]) } }
 
     init(_ numbers: ArraySlice<Double>) {
         self.init()
-        let numbers = Array(numbers)
-        lossSum = numbers[0]
-        correct = numbers[1]
-        chosenRewards = numbers[2]
-        rejectedRewards = numbers[3]
-        mismatchedLogRatios = numbers[4]
-        examples = Int(numbers[5])
-        chosen = Int(numbers[6])
-        rejected = Int(numbers[7])
-        mismatched = Int(numbers[8])
+        for (path, sum) in zip(Self.sums, numbers) { self[keyPath: path] = sum }
+        for (path, count) in zip(Self.counts, numbers.dropFirst(Self.sums.count)) { self[keyPath: path] = Int(count) }
     }
 }
 
@@ -96,22 +97,6 @@ extension TokenLosses: SharedResult {
             nats.append(Float(numbers[i]))
             isTopPrediction.append(numbers[i + 1] == 1)
         }
-    }
-}
-
-/// The result of an evaluation on text.
-extension Evaluation: SharedResult {
-    var numbers: [Double] { [nats, turnEndNats] + [targets, correct, bytes, turnEnds].map(Double.init) }
-
-    init(_ numbers: ArraySlice<Double>) {
-        self.init()
-        let numbers = Array(numbers)
-        nats = numbers[0]
-        turnEndNats = numbers[1]
-        targets = Int(numbers[2])
-        correct = Int(numbers[3])
-        bytes = Int(numbers[4])
-        turnEnds = Int(numbers[5])
     }
 }
 

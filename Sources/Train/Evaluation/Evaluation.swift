@@ -37,12 +37,7 @@ package struct Evaluation: Sendable, Equatable {
     package var accuracy: Double { targets == 0 ? .nan : Double(correct) / Double(targets) }
 
     package static func += (a: inout Evaluation, b: Evaluation) {
-        a.nats += b.nats
-        a.targets += b.targets
-        a.correct += b.correct
-        a.bytes += b.bytes
-        a.turnEnds += b.turnEnds
-        a.turnEndNats += b.turnEndNats
+        a.addSums(of: b)
         if let preferences = b.preferences { a.preferences = a.preferences ?? PreferenceMetrics(); a.preferences? += preferences }
     }
 
@@ -54,6 +49,12 @@ package struct Evaluation: Sendable, Equatable {
         turnEnds += 1
         turnEndNats += Double(nats)
     }
+}
+
+/// Ranks share evaluations on text only.
+extension Evaluation: SummedResult {
+    static var sums: [WritableKeyPath<Self, Double>] { [\.nats, \.turnEndNats] }
+    static var counts: [WritableKeyPath<Self, Int>] { [\.targets, \.correct, \.bytes, \.turnEnds] }
 }
 
 extension Vocabulary {

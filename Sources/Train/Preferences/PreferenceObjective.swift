@@ -82,17 +82,12 @@ package struct PreferenceMetrics: Sendable, Equatable {
     /// nil without such answers.
     package var kl: Double? { mismatched == 0 ? nil : max(0, mismatchedLogRatios / Double(mismatched)) }
 
-    package static func += (a: inout PreferenceMetrics, b: PreferenceMetrics) {
-        a.examples += b.examples
-        a.lossSum += b.lossSum
-        a.correct += b.correct
-        a.chosen += b.chosen
-        a.chosenRewards += b.chosenRewards
-        a.rejected += b.rejected
-        a.rejectedRewards += b.rejectedRewards
-        a.mismatched += b.mismatched
-        a.mismatchedLogRatios += b.mismatchedLogRatios
-    }
+    package static func += (a: inout PreferenceMetrics, b: PreferenceMetrics) { a.addSums(of: b) }
+}
+
+extension PreferenceMetrics: SummedResult {
+    static var sums: [WritableKeyPath<Self, Double>] { [\.lossSum, \.correct, \.chosenRewards, \.rejectedRewards, \.mismatchedLogRatios] }
+    static var counts: [WritableKeyPath<Self, Int>] { [\.examples, \.chosen, \.rejected, \.mismatched] }
 }
 
 /// What a model makes of an answer.
