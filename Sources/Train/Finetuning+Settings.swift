@@ -17,9 +17,11 @@ extension Finetuning.Settings: StoredSettings {
 
     package static let defaultReplayShare = 0.2
 
-    /// Those of a run, which its checkpoint stores.
-    package init(of stored: Checkpoint) throws(CheckpointError) {
-        self.init(data: [])
+    /// Those of a run in a folder, which its checkpoint stores.
+    package init(of stored: Checkpoint, in folder: String) throws(CheckpointError) {
+        self.init(data: try stored.finetuningPaths("data", from: folder))
+        replay = try stored.finetuningPaths("replay", from: folder)
+        preferences = try stored.finetuningPreferences
         for setting in Self.settings { try setting.read(from: stored, into: &self) }
         skipsBad = stored.training["finetune/skips_bad"] != nil
         let most = stored.configuration.context
@@ -30,11 +32,11 @@ extension Finetuning.Settings: StoredSettings {
     }
 
     /// What a checkpoint stores: what was chosen by the data too, and nothing that the model's configuration says.
-    func stored(_ trainer: Trainer, hasReplay: Bool) -> Self {
+    func stored(_ trainer: Trainer) -> Self {
         var settings = self
         settings.dropout = nil
         settings.context = trainer.context == trainer.model.configuration.context ? nil : trainer.context
-        settings.replayShare = hasReplay ? replayShare ?? Self.defaultReplayShare : nil
+        settings.replayShare = replay.isEmpty ? nil : replayShare ?? Self.defaultReplayShare
         return settings
     }
 

@@ -80,27 +80,19 @@ package struct Finetuning {
         if start.adapter != nil { settings.loraInitialization = .plain }
         if base.adapter != nil { throw TrainingError.adapterAsBase(path: path) }
         let vocabulary = try FinetuningVocabulary(base, start.chatTemplate)
-        var context = settings.context(of: base.configuration)
-        let preferences = try settings.preferences.map {
-            try FinetuningPreferences($0, settings.data, vocabulary, context: context, skipsBad: settings.skipsBad)
-        }
-        var chats = try FinetuningData(
-            settings.data, replay: settings.replay, vocabulary, context: context, skipsBad: settings.skipsBad, over: ranks,
-            on: processor.pool
-        )
-        if settings.context == nil, preferences == nil {
-            chats.shortenRows()
-            context = chats.context
-        }
-        let count = preferences?.data.examples.count
-            ?? chats.data.exampleCount(.train, context: context) + chats.data.exampleCount(.val, context: context)
+        var data = try FinetuningData(
+            settings, vocabulary, context: settings.context(of: base.configuration), over: ranks, on: processor.pool)
+        if settings.context == nil, data.preferences == nil { data.shortenRows() }
+        let context = data.context
+        let count = data.preferences?.data.examples.count
+            ?? data.chats.exampleCount(.train, context: context) + data.chats.exampleCount(.val, context: context)
         guard count >= settings.minimumChats else {
             throw TrainingError.tooFewChats(paths: settings.data, count: count, needed: settings.minimumChats)
         }
         var plan = plan
-        let examples = try FinetuningExamples(chats, preferences, plan)
+        let examples = try data.examples(plan)
         plan.batch = min(plan.batch, examples.rowsPerEpoch)
-        if settings.fitsBatchToChats, preferences == nil {
+        if settings.fitsBatchToChats, data.preferences == nil {
             plan.batch = min(plan.batch, max(plan.gradientGroups, examples.rowsPerEpoch / FinetuningData.wantedSteps))
         }
         plan.evaluatesFirst = true
@@ -112,11 +104,11 @@ package struct Finetuning {
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences):
             try preferences.batches(plan, trainer, in: folder, over: ranks) { preparing(.scoring, $0) }
-        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.defaultReplayShare)
+        case .chats(let packed): try data.batches(of: packed, plan)
         }
         plan.length = settings.length ?? .steps(
-            preferences == nil
-                ? max(20, Int((chats.defaultEpochs * training.stepsPerEpoch).rounded(.up)))
+            data.preferences == nil
+                ? max(20, Int((data.defaultEpochs * training.stepsPerEpoch).rounded(.up)))
                 : max(100, Int((3 * training.stepsPerEpoch).rounded(.up))))
         let tokensPerStep = (training as? PreferenceBatches)?.tokensPerStep ?? plan.batch * context
         let steps = try plan.steps(perEpoch: training.stepsPerEpoch, tokensPerStep: tokensPerStep)
@@ -124,8 +116,7 @@ package struct Finetuning {
         plan.warmup = settings.warmup ?? TrainingPlan.defaultWarmup(for: steps)
         let model = TrainedModel(
             trainer: trainer, adapter: adapter, base: .text(try RelativePath.of(path, from: folder)), servingDefaults: base.servingDefaults)
-        let data = TrainedData(chats: chats, preferences: preferences, batches: training, vocabulary: vocabulary)
-        try self.init(model, data, settings, plan, in: folder, over: ranks)
+        try self.init(model, data, training, plan, in: folder, over: ranks)
     }
 
     /// Resumes a run.
@@ -138,17 +129,13 @@ package struct Finetuning {
         on processor: Processor, over ranks: RankGroup? = nil
     ) throws {
         let stored = try TrainingRun.checkpoint(toResume: folder)
+        guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
         let vocabulary = try FinetuningVocabulary(stored)
         var plan = try changed?.plan ?? TrainingPlan(from: stored)
-        let settings = try Settings(of: stored), context = settings.context ?? stored.configuration.context
-        let chats = try FinetuningData(resuming: stored, in: folder, vocabulary, context: context, over: ranks, on: processor.pool)
-        let preferences = try stored.finetuningPreferences.map {
-            try FinetuningPreferences($0, chats.paths, vocabulary, context: context, skipsBad: settings.skipsBad)
-        }
-        if let preferences, try stored.text("preferences/digest") != preferences.digest {
-            throw TrainingError.changedData(paths: chats.paths)
-        }
-        let examples = try FinetuningExamples(chats, preferences, plan)
+        let settings = try Settings(of: stored, in: folder), context = settings.context ?? stored.configuration.context
+        let data = try FinetuningData(settings, vocabulary, context: context, over: ranks, on: processor.pool)
+        try data.checkUnchanged(since: stored)
+        let examples = try data.examples(plan)
         plan.batch = min(plan.batch, examples.rowsPerEpoch)
         let baseModel = stored.adapter == nil ? stored : try ModelFile(stored.path ?? folder, base: base).base
         let (model, parameters) = try stored.model(
@@ -157,12 +144,11 @@ package struct Finetuning {
         trainer.context = context
         let training: any TrainingBatches = switch examples {
         case .preferences(let preferences): try preferences.batches(resuming: plan, in: folder, over: ranks)
-        case .chats(let packed): try chats.batches(of: packed, plan, replayShare: settings.replayShare ?? Settings.defaultReplayShare)
+        case .chats(let packed): try data.batches(of: packed, plan)
         }
         let trained = TrainedModel(
             trainer: trainer, adapter: stored.adapter, base: stored.training["finetune/base"], servingDefaults: stored.servingDefaults)
-        let data = TrainedData(chats: chats, preferences: preferences, batches: training, vocabulary: vocabulary)
-        try self.init(trained, data, settings, plan, in: folder, over: ranks)
+        try self.init(trained, data, training, plan, in: folder, over: ranks)
         changes = changed?.changes ?? []
         try run.restore(stored, changes)
     }
@@ -176,41 +162,31 @@ package struct Finetuning {
         let servingDefaults: ServingDefaults
     }
 
-    /// What a run trains on.
-    private struct TrainedData {
-        let chats: FinetuningData
-        let preferences: FinetuningPreferences?
-        let batches: any TrainingBatches
-        let vocabulary: FinetuningVocabulary
-    }
-
     private init(
-        _ model: TrainedModel, _ trained: TrainedData, _ settings: Settings, _ plan: TrainingPlan, in folder: String,
+        _ model: TrainedModel, _ source: FinetuningData, _ training: any TrainingBatches, _ plan: TrainingPlan, in folder: String,
         over ranks: RankGroup?
     ) throws {
-        let trainer = model.trainer, chats = trained.chats
-        var fields = try chats.fields(from: folder)
+        data = source.chats
+        preferences = source.preferences?.data
+        replay = source.replay
+        paths = source.settings.data
+        replayPaths = source.settings.replay
+        vocabulary = source.vocabulary.vocabulary
+        chatTemplate = source.vocabulary.chatTemplate
+        var fields = try source.fields(from: folder)
         if let base = model.base { fields["finetune/base"] = base }
-        settings.stored(trainer, hasReplay: chats.replay != nil).write(to: &fields)
-        for (name, value) in trained.preferences?.fields ?? [:] { fields[name] = value }
-        let validation: (any HeldOutSet)? = if let batches = trained.batches as? PreferenceBatches {
+        source.settings.stored(model.trainer).write(to: &fields)
+        for (name, value) in source.preferences?.fields ?? [:] { fields[name] = value }
+        let validation: (any HeldOutSet)? = if let batches = training as? PreferenceBatches {
             batches.validationSet
         } else {
-            try chats.data.validationSet(plan.lossScope)
+            try data.validationSet(plan.lossScope)
         }
         run = try TrainingRun(
-            trainer, plan, training: trained.batches, validation: validation,
-            replay: try chats.replay?.validationSet(plan.lossScope),
-            vocabulary: trained.vocabulary.vocabulary, chatTemplate: trained.vocabulary.chatTemplate, adapter: model.adapter,
+            model.trainer, plan, training: training, validation: validation, replay: try replay?.validationSet(plan.lossScope),
+            vocabulary: vocabulary, chatTemplate: chatTemplate, adapter: model.adapter,
             extraFields: fields, servingDefaults: model.servingDefaults, folder: folder, over: ranks
         )
-        data = chats.data
-        preferences = trained.preferences?.data
-        replay = chats.replay
-        paths = chats.paths
-        replayPaths = chats.replayPaths
-        vocabulary = trained.vocabulary.vocabulary
-        chatTemplate = trained.vocabulary.chatTemplate
     }
 
     /// The estimated number of steps of a run of limited time.

@@ -25,77 +25,77 @@ extension ChatTemplate {
     }
 }
 
-/// The chats of a fine-tuning run: new ones and, with replay, older ones.
+/// What a fine-tuning run trains on: new chats, with replay older ones and, instead of the new ones, preferences.
 struct FinetuningData {
-    let data: TrainingData
+    let settings: Finetuning.Settings
+    let vocabulary: FinetuningVocabulary
+    let preferences: FinetuningPreferences?
+    /// Of preferences, those with the preferred answers.
+    let chats: TrainingData
     let replay: TrainingData?
-    let paths, replayPaths: [String]
     /// The length of a row.
     private(set) var context: Int
-    private let skipsBad: Bool
     /// Steps of an epoch below which rows become shorter and batches smaller: a few large steps learn less (decisions/finetuning.md).
     static let wantedSteps = 8
     private static let shortestRow = 128
 
     init(
-        _ paths: [String], replay replayPaths: [String], _ vocabulary: FinetuningVocabulary, context: Int, skipsBad: Bool,
-        over ranks: RankGroup?, on pool: WorkerPool
+        _ settings: Finetuning.Settings, _ vocabulary: FinetuningVocabulary, context: Int, over ranks: RankGroup?, on pool: WorkerPool
     ) throws {
         func read(_ paths: [String]) throws -> TrainingData {
             var source = TrainingData.Source(paths)
-            source.skipsBad = skipsBad
+            source.skipsBad = settings.skipsBad
             return try TrainingData(
                 source, vocabulary: vocabulary.vocabulary, template: vocabulary.chatTemplate, over: ranks, on: pool)
         }
-        self.paths = paths
-        self.replayPaths = replayPaths
+        self.settings = settings
+        self.vocabulary = vocabulary
         self.context = context
-        self.skipsBad = skipsBad
-        data = try read(paths)
-        replay = replayPaths.isEmpty ? nil : try read(replayPaths)
+        preferences = try settings.preferences.map { try FinetuningPreferences($0, settings, vocabulary, context: context) }
+        chats = try read(settings.data)
+        replay = settings.replay.isEmpty ? nil : try read(settings.replay)
     }
 
     /// The epochs of a run: a third one over few chats learns them by heart (decisions/finetuning.md).
-    var defaultEpochs: Double { data.tokens(.train).count < Self.wantedSteps * 1_024 ? 2 : 3 }
+    var defaultEpochs: Double { chats.tokens(.train).count < Self.wantedSteps * 1_024 ? 2 : 3 }
 
     /// Halves the length of rows until an epoch of single rows has about the wanted steps, as long as no conversation is cut.
     mutating func shortenRows() {
-        let tokens = data.tokens(.train), longest = tokens.conversations.map(\.count).max() ?? 0
+        let tokens = chats.tokens(.train), longest = tokens.conversations.map(\.count).max() ?? 0
         while context / 2 >= max(Self.shortestRow, longest), tokens.count < Self.wantedSteps * context { context /= 2 }
     }
 
-    /// Reads the chats of a stored run again, and checks with their digests that they have not changed.
-    init(
-        resuming stored: Checkpoint, in folder: String, _ vocabulary: FinetuningVocabulary, context: Int, over ranks: RankGroup?,
-        on pool: WorkerPool
-    ) throws {
-        guard stored.isFinetuned else { throw TrainingError.noFinetune(path: stored.path ?? folder) }
-        try self.init(
-            try stored.finetuningPaths("data", from: folder), replay: try stored.finetuningPaths("replay", from: folder), vocabulary,
-            context: context,
-            skipsBad: stored.training["finetune/skips_bad"] != nil, over: ranks, on: pool
-        )
-        guard try stored.text("finetune/data_digest") == data.digest else { throw TrainingError.changedData(paths: self.paths) }
+    /// Throws if these are not the examples that a stored run has been trained on, by their digests.
+    func checkUnchanged(since stored: Checkpoint) throws {
+        guard try stored.text("finetune/data_digest") == chats.digest,
+              try preferences.map({ try stored.text("preferences/digest") == $0.digest }) ?? true else {
+            throw TrainingError.changedData(paths: settings.data)
+        }
         if let replay, try stored.text("finetune/replay_digest") != replay.digest {
-            throw TrainingError.changedData(paths: replayPaths)
+            throw TrainingError.changedData(paths: settings.replay)
         }
     }
 
+    func examples(_ plan: TrainingPlan) throws -> FinetuningExamples {
+        try preferences.map { .preferences($0) } ?? .chats(chats.packedBatches(.train, plan, context: context))
+    }
+
     /// - Parameter packed: The new conversations.
-    func batches(of packed: PackedConversations, _ plan: TrainingPlan, replayShare: Double) throws -> any TrainingBatches {
+    func batches(of packed: PackedConversations, _ plan: TrainingPlan) throws -> any TrainingBatches {
         var new = packed
         new.rows = plan.batch
         guard let replay else { return new }
         let old = try replay.packedBatches(.train, plan, context: context)
-        return ReplayMixture(of: new, and: old, share: replayShare, rows: plan.batch, context: context)
+        let share = settings.replayShare ?? Finetuning.Settings.defaultReplayShare
+        return ReplayMixture(of: new, and: old, share: share, rows: plan.batch, context: context)
     }
 
-    /// The checkpoint fields that `init(resuming:)` reads. Paths are relative to the run's folder.
+    /// The checkpoint fields of the paths, relative to the run's folder, and those that ``checkUnchanged(since:)`` reads.
     func fields(from folder: String) throws -> OrderedDictionary<CheckpointValue> {
-        var fields: OrderedDictionary<CheckpointValue> = ["finetune/data_digest": .text(try data.digest)]
-        if skipsBad { fields["finetune/skips_bad"] = .integer(1) }
+        var fields: OrderedDictionary<CheckpointValue> = ["finetune/data_digest": .text(try chats.digest)]
+        if settings.skipsBad { fields["finetune/skips_bad"] = .integer(1) }
         if let replay { fields["finetune/replay_digest"] = .text(try replay.digest) }
-        for (name, paths) in [("data", paths), ("replay", replayPaths)] {
+        for (name, paths) in [("data", settings.data), ("replay", settings.replay)] {
             for (i, path) in paths.enumerated() { fields["finetune/\(name)/\(i)"] = .text(try RelativePath.of(path, from: folder)) }
         }
         return fields
@@ -105,11 +105,6 @@ struct FinetuningData {
 /// What an epoch of a fine-tuning run goes through: preferences, or new chats packed into rows.
 enum FinetuningExamples {
     case preferences(FinetuningPreferences), chats(PackedConversations)
-
-    init(_ chats: FinetuningData, _ preferences: FinetuningPreferences?, _ plan: TrainingPlan) throws {
-        self = try preferences.map { .preferences($0) }
-            ?? .chats(chats.data.packedBatches(.train, plan, context: chats.context))
-    }
 
     var rowsPerEpoch: Int {
         switch self {

@@ -44,11 +44,11 @@ struct FinetuningPreferences {
     let digest: String
 
     init(
-        _ settings: PreferenceSettings, _ paths: [String], _ vocabulary: FinetuningVocabulary, context: Int, skipsBad: Bool
+        _ settings: PreferenceSettings, _ all: Finetuning.Settings, _ vocabulary: FinetuningVocabulary, context: Int
     ) throws {
         data = try PreferenceData(
-            paths, settings.method, vocabulary.vocabulary, vocabulary.chatTemplate, context: context, skipsBad: skipsBad)
-        if data.examples.isEmpty { throw PreferenceError.allTooLong(paths: paths, count: data.tooLong, context: context) }
+            all.data, settings.method, vocabulary.vocabulary, vocabulary.chatTemplate, context: context, skipsBad: all.skipsBad)
+        if data.examples.isEmpty { throw PreferenceError.allTooLong(paths: all.data, count: data.tooLong, context: context) }
         var objective = settings.objective
         objective.method = data.method
         self.objective = objective

@@ -181,24 +181,23 @@ extension FinetuneOptions {
     /// Throws if an option contradicts the run to resume, which cannot change.
     func check(_ stored: Checkpoint, in folder: String) throws {
         let relative = { (paths: [String]) in try paths.map { try RelativePath.of($0, from: folder) }.joined(separator: " ") }
-        func storedPaths(_ name: String) throws -> String { try relative(stored.finetuningPaths(name, from: folder)) }
+        var own = try Finetuning.Settings(of: stored, in: folder)
         var settings: [(option: String, given: String?, stored: String)] = [
-            ("--data", data.isEmpty ? nil : try relative(data), try storedPaths("data")),
-            ("--replay", replay.isEmpty ? nil : try relative(replayPaths(in: folder)), try storedPaths("replay")),
-            ("--skip-bad", run.skipsBad ? "on" : nil, stored.training["finetune/skips_bad"] == nil ? "off" : "on"),
+            ("--data", data.isEmpty ? nil : try relative(data), try relative(own.data)),
+            ("--replay", replay.isEmpty ? nil : try relative(replayPaths(in: folder)), try relative(own.replay)),
+            ("--skip-bad", run.skipsBad ? "on" : nil, own.skipsBad ? "on" : "off"),
             ("--init-adapter", initAdapter, "the adapter of the run"),
         ]
         if case .texts(let texts)? = addTokens {
             let vocabulary = try stored.vocabulary(), known = texts.filter { vocabulary.specialTokenID($0) != nil }
             settings.append(("--add-tokens", texts.joined(separator: ","), known.joined(separator: ",")))
         }
-        settings += preferenceChecks(try stored.finetuningPreferences)
+        settings += preferenceChecks(own.preferences)
         if let chatTemplate { try stored.check(chatTemplate) }
         // The base model of an adapter may have moved; that of a whole model is needed no more.
         if let base, stored.adapter == nil, case .text(let path)? = stored.training["finetune/base"] {
             settings.append(("--base", try relative([base]), path))
         }
-        var own = try Finetuning.Settings(of: stored)
         own.dropout = stored.configuration.dropout
         own.context = own.context ?? stored.configuration.context
         try run.plan.check(own)
