@@ -28,7 +28,7 @@ extension DashboardState {
     }
 
     private mutating func handleInHelp(_ key: DashboardKey, _ top: Int) {
-        let last = max(0, helpLines.count - helpRows)
+        let last = max(0, Self.help.count - helpRows)
         switch key {
         case .up, .wheelUp, .text("k"): dialog = .help(top: max(0, top - 1))
         case .down, .wheelDown, .text("j"): dialog = .help(top: min(last, top + 1))
@@ -105,12 +105,12 @@ extension DashboardState {
         guard let text = input?.text else { return }
         input?.applyAt = nil
         if case .conversation? = details.last {
-            let visible = textRows.count
+            let visible = bodyRows.count
             var isFound = true
             changeConversation { isFound = $0.find(text, visible: visible) }
             if !isFound { show("'\(text)' was not found.") }
         } else {
-            changeTable { $0.filter(by: text) }
+            table?.filter(by: text)
         }
     }
 }

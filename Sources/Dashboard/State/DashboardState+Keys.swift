@@ -63,7 +63,7 @@ extension DashboardState {
     /// Leaves the screen; on the first one, removes the filter.
     private mutating func goBack() {
         if let filter = table?.filter, !filter.isEmpty {
-            changeTable { $0.filter(by: "") }
+            table?.filter(by: "")
         } else if !details.isEmpty {
             details.removeLast()
             markStale(isAutomatic: true)
@@ -96,16 +96,16 @@ extension DashboardState {
         let visible = visibleRows
         let last = (table?.total ?? 1) - 1
         switch key {
-        case .up, .wheelUp, .text("k"): changeTable { $0.move(by: key == .wheelUp ? -3 : -1, visible: visible) }
-        case .down, .wheelDown, .text("j"): changeTable { $0.move(by: key == .wheelDown ? 3 : 1, visible: visible) }
-        case .pageUp: changeTable { $0.move(by: -max(1, visible), visible: visible) }
-        case .pageDown, .text(" "): changeTable { $0.move(by: max(1, visible), visible: visible) }
-        case .home, .text("g"): changeTable { $0.select(0, visible: visible) }
-        case .end, .text("G"): changeTable { $0.select(last, visible: visible) }
+        case .up, .wheelUp, .text("k"): table?.move(by: key == .wheelUp ? -3 : -1, visible: visible)
+        case .down, .wheelDown, .text("j"): table?.move(by: key == .wheelDown ? 3 : 1, visible: visible)
+        case .pageUp: table?.move(by: -max(1, visible), visible: visible)
+        case .pageDown, .text(" "): table?.move(by: max(1, visible), visible: visible)
+        case .home, .text("g"): table?.select(0, visible: visible)
+        case .end, .text("G"): table?.select(last, visible: visible)
         case .enter: openSelected()
         case .text("u"): if case .conversation(let conversation)? = table?.selectedRow { openUser(conversation.user) }
-        case .text("s"): changeTable { $0.sortByNext() }
-        case .text("S"): changeTable { $0.reverse() }
+        case .text("s"): table?.sortByNext()
+        case .text("S"): table?.reverse()
         case .text("/"):
             guard let table, !table.orders.isEmpty else { break }
             input = FilterInput(text: table.filter, cursor: table.filter.count, previous: table.filter)
@@ -117,7 +117,7 @@ extension DashboardState {
 
     private mutating func handleInText(_ key: DashboardKey) {
         guard case .conversation(let screen)? = details.last else { return }
-        let visible = textRows.count
+        let visible = bodyRows.count
         func scroll(by lines: Int) { changeConversation { $0.scroll(to: $0.top + lines, visible: visible) } }
         switch key {
         case .up, .wheelUp, .text("k"): scroll(by: key == .wheelUp ? -3 : -1)
@@ -167,9 +167,9 @@ extension DashboardState {
             let visible = layout.visible
             if row == layout.headerRow {
                 let clicked = columnLayout(of: table).first { $0.range.contains(column) }
-                if let key = clicked?.column.sortKey { changeTable { $0.sort(by: key) } }
+                if let key = clicked?.column.sortKey { self.table?.sort(by: key) }
             } else if (layout.firstRow..<layout.firstRow + visible).contains(row), index < table.total ?? 0 {
-                if index == table.selected { openSelected() } else { changeTable { $0.select(index, visible: visible) } }
+                if index == table.selected { openSelected() } else { self.table?.select(index, visible: visible) }
             }
         }
         return []

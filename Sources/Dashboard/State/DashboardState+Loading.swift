@@ -36,7 +36,7 @@ extension DashboardState {
         rows = max(1, newRows)
         columns = max(1, newColumns)
         let visible = visibleRows
-        changeTable { $0.scroll(visible: visible) }
+        table?.scroll(visible: visible)
         changeConversation { _ in }
         scrollServer(by: 0)
     }
@@ -57,7 +57,7 @@ extension DashboardState {
                 if !isAutomatic { screen.table.markStale() }
             }
         case .conversation: if !isAutomatic { changeConversation { $0.reload() } }
-        case nil: if !isAutomatic || tab != .conversations { changeTable { $0.markStale() } }
+        case nil: if !isAutomatic || tab != .conversations { table?.markStale() }
         }
     }
 
@@ -120,7 +120,7 @@ extension DashboardState {
         case .user(let user):
             if case .user(let screen)? = details.last, screen.id == user.id { changeUser { $0.receive(user) } }
         case .rows(let rows, let total):
-            changeTable { $0.receive(rows, total: total, for: query, visible: visible) }
+            table?.receive(rows, total: total, for: query, visible: visible)
         case .messages(let messages, let total):
             guard case .messages(let id, let offset) = query else { break }
             changeConversation { if $0.conversation.id == id { $0.receive(messages, total: total, offset: offset) } }

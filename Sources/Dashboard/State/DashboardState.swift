@@ -44,10 +44,10 @@ package struct DashboardState: Sendable {
     var notice: Notice?
     package var usesMouse = true
 
-    var overviewUsers = RecordTable(.users)
-    var users = RecordTable(.users)
-    var conversations = RecordTable(.conversations(user: nil))
-    var audit = RecordTable(.audit)
+    private var tables: [Tab: RecordTable] = [
+        .overview: RecordTable(.users), .users: RecordTable(.users), .conversations: RecordTable(.conversations(user: nil)),
+        .audit: RecordTable(.audit),
+    ]
     var totals: AdminTotals?
     var server: ProcessRecord?
     var servers: [ReplicaRecord] = []
@@ -78,34 +78,16 @@ package struct DashboardState: Sendable {
 
     /// The table of the visible screen.
     var table: RecordTable? {
-        switch details.last {
-        case .user(let screen)?: screen.table
-        case .conversation?: nil
-        case nil:
-            switch tab {
-            case .overview: overviewUsers
-            case .users: users
-            case .conversations: conversations
-            case .audit: audit
-            case .server: nil
+        get {
+            switch details.last {
+            case .user(let screen)?: screen.table
+            case .conversation?: nil
+            case nil: tables[tab]
             }
         }
-    }
-
-    mutating func changeTable(_ body: (inout RecordTable) -> Void) {
-        switch details.last {
-        case .user(var screen)?:
-            body(&screen.table)
-            details[details.count - 1] = .user(screen)
-        case .conversation?: break
-        case nil:
-            switch tab {
-            case .overview: body(&overviewUsers)
-            case .users: body(&users)
-            case .conversations: body(&conversations)
-            case .audit: body(&audit)
-            case .server: break
-            }
+        set {
+            if let newValue { changeUser { $0.table = newValue } }
+            if details.isEmpty { tables[tab] = newValue }
         }
     }
 
@@ -119,7 +101,7 @@ package struct DashboardState: Sendable {
         guard case .conversation(var screen)? = details.last else { return }
         body(&screen)
         screen.layOut(columns: columns - 2, now: now)
-        screen.scroll(visible: textRows.count)
+        screen.scroll(visible: bodyRows.count)
         details[details.count - 1] = .conversation(screen)
     }
 

@@ -38,7 +38,6 @@ extension DashboardState {
         ("q  Ctrl-C", "quit"),
     ]
 
-    var helpLines: [(key: String, text: String)] { Self.help }
     /// The visible lines of help.
     var helpRows: Int { max(1, min(Self.help.count, rows - 4)) }
 
@@ -86,13 +85,13 @@ extension DashboardState {
         if case .help(let top) = dialog {
             grid.put(" Keys ", row: layout.rows.lowerBound, column: left, .heading)
             let keyWidth = min(22, width * 2 / 5)
-            for offset in 0..<helpRows where top + offset < helpLines.count {
-                let (key, text) = helpLines[top + offset]
+            for offset in 0..<helpRows where top + offset < Self.help.count {
+                let (key, text) = Self.help[top + offset]
                 let row = layout.rows.lowerBound + 1 + offset
                 grid.put(key, row: row, column: left, width: keyWidth, .heading)
                 grid.put(text, row: row, column: left + keyWidth + 1, width: width - keyWidth - 1)
             }
-            if helpRows < helpLines.count {
+            if helpRows < Self.help.count {
                 grid.put(" ↑↓ more ", row: layout.rows.upperBound - 1, column: left, .dim)
             }
             return

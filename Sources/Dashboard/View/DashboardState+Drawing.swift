@@ -136,7 +136,7 @@ extension DashboardState {
     // MARK: The text of a conversation
 
     private func drawConversation(_ screen: ConversationScreen, on grid: inout CellGrid) {
-        for (offset, row) in textRows.enumerated() {
+        for (offset, row) in bodyRows.enumerated() {
             let index = screen.top + offset
             guard screen.lines.indices.contains(index) else { break }
             let line = screen.lines[index]
@@ -146,7 +146,7 @@ extension DashboardState {
                 grid.restyle(row: row, columns: start..<start + line.glyphs[range].columns, .selection)
             }
         }
-        drawScrollbar(of: screen.lines.count, from: screen.top, in: textRows, on: &grid)
+        drawScrollbar(of: screen.lines.count, from: screen.top, in: bodyRows, on: &grid)
     }
 
     /// A bar at the right edge, if not everything is visible.

@@ -29,8 +29,6 @@ extension DashboardState {
         return first..<max(first, rows - 1 - (banner == nil ? 0 : 1))
     }
 
-    var textRows: Range<Int> { bodyRows }
-
     /// The columns of text: one is left free on each side.
     var textColumns: Range<Int> { 1..<max(1, columns - 1) }
 
@@ -43,7 +41,7 @@ extension DashboardState {
         return TableLayout(titleRow: titleRow, headerRow: row, firstRow: row + 1, visible: max(0, bodyRows.upperBound - row - 1))
     }
 
-    var visibleRows: Int { tableLayout?.visible ?? textRows.count }
+    var visibleRows: Int { tableLayout?.visible ?? bodyRows.count }
 
     /// The rows above the table: figures of the server or of a user.
     private var headHeight: Int {
@@ -70,7 +68,7 @@ extension DashboardState {
     // MARK: Facts about a user
 
     var factColumns: Int { max(1, columns / 38) }
-    var userFactRows: Int { rows < 18 ? 2 : (UserFact.count + factColumns - 1) / factColumns }
+    var userFactRows: Int { rows < 18 ? 2 : (Self.userFactCount + factColumns - 1) / factColumns }
 
     // MARK: Tabs
 

@@ -89,10 +89,8 @@ extension DashboardState {
 
     // MARK: A user
 
-    enum UserFact {
-        /// The number of facts below.
-        static let count = 10
-    }
+    /// The number of facts below.
+    static let userFactCount = 10
 
     func drawUser(_ screen: UserScreen, on grid: inout CellGrid) {
         guard let user = screen.user else {
