@@ -58,8 +58,8 @@ package struct ServeSettings: Sendable {
     package var health = HealthMonitor.Settings()
     /// How long the server still serves requests, but reports not ready, before it stops: until a load balancer has chosen another server.
     /// If another process takes over the listening sockets, it leaves new connections to that process at once, and waits only for requests
-    /// on those that it has accepted.
-    package var handover = Duration.zero
+    /// on those that it has accepted. nil for 3 s with inherited sockets, and none otherwise.
+    package var handover: Duration?
     /// nil for none.
     package var accessLog: AccessLog.Settings?
     /// Where fine-tuning runs and their files are created.

@@ -15,7 +15,8 @@ package final class Server: Sendable {
     private let http: HTTPServer
     /// nil without `ServeSettings.ollamaPort`.
     private let ollama: HTTPServer?
-    private let settings: ServeSettings
+    /// See `ServeSettings.handover`.
+    private let handover: Duration
     /// Removes deleted conversations, and messages that were replaced, once they can no longer be restored.
     private let purging = PeriodicThread(every: .seconds(60))
     /// Whether a handover has begun. A second call of `stop` does not wait for another one.
@@ -27,7 +28,7 @@ package final class Server: Sendable {
     /// The sockets it listens on.
     package var listening: [ListeningSocket] { http.listening }
     /// Whether a service manager holds the sockets, too.
-    package var isSocketInherited: Bool { !settings.http.listening.isEmpty }
+    package let isSocketInherited: Bool
 
     /// Whether the process works, for a watchdog that restarts it otherwise. It does when only the database or a remote model fails.
     package var isResponsive: Bool {
@@ -77,6 +78,9 @@ package final class Server: Sendable {
     private init(
         _ settings: ServeSettings, _ store: Store, _ signingKey: SigningKey, _ collector: ChatCollector?, _ models: ModelHolder
     ) throws {
+        isSocketInherited = !settings.http.listening.isEmpty
+        // Longer than a proxy keeps idle connections (deploy/Caddyfile), so that it sends no request on one that is being closed.
+        handover = settings.handover ?? (isSocketInherited ? .seconds(3) : .zero)
         let app = try App(settings, store, signingKey, collector, models)
         let dispatcher = try Dispatcher(app, Router(routes: App.routes))
         var http = settings.http
@@ -85,9 +89,8 @@ package final class Server: Sendable {
         http.requestPolicy = { dispatcher.policy(for: $0) }
         http.onMistake = { Log.error($0) }
         http.trustsRequestIDs = settings.trustsProxy
-        http.closesAfterStreams = settings.handover > .zero
+        http.closesAfterStreams = handover > .zero
         self.app = app
-        self.settings = settings
         self.http = try HTTPServer(http) { dispatcher.dispatch($0) }
         do {
             ollama = try settings.ollamaPort.map { try Self.ollama(on: $0, http, dispatcher) }
@@ -135,7 +138,7 @@ package final class Server: Sendable {
     /// Stops gracefully: hands over (`ServeSettings.handover`), rejects new answers, waits up to `time` for those in progress, then cancels
     /// them and stores what was generated.
     package func stop(within time: Duration) {
-        if settings.handover > .zero, !isHandedOver.exchange(true, ordering: .relaxed) {
+        if handover > .zero, !isHandedOver.exchange(true, ordering: .relaxed) {
             handOver()
             // Requests that have arrived, or begun to, are still answered, and those for answers not rejected.
             Self.wait(upTo: time) { all.allSatisfy { $0.connectionCount == 0 } && app.admission.isIdle }
@@ -154,11 +157,11 @@ package final class Server: Sendable {
     private func handOver() {
         if isSocketInherited {
             // There may be no other server to choose: the next process answers the load balancer.
-            stopAccepting(closingIdleAfter: settings.handover)
-            Self.wait(upTo: settings.handover) { all.allSatisfy { $0.connectionCount == 0 } }
+            stopAccepting(closingIdleAfter: handover)
+            Self.wait(upTo: handover) { all.allSatisfy { $0.connectionCount == 0 } }
         } else {
             app.health.beginHandover()
-            Self.wait(upTo: settings.handover) { false }
+            Self.wait(upTo: handover) { false }
             stopAccepting(closingIdleAfter: .zero)
         }
     }

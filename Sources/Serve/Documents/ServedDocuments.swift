@@ -10,12 +10,11 @@ import Tokenize
 package struct ServedDocuments: Sendable {
     let indexes: [ServedIndex]
     /// The most passages of a prompt.
-    var passageLimit: Int
+    package var passageLimit: Int
 
-    package static let defaultPassageLimit = 4
     package static let mostPassages = 50
 
-    package init(_ indexes: [SharedIndex] = [], passageLimit: Int = defaultPassageLimit) {
+    package init(_ indexes: [SharedIndex] = [], passageLimit: Int = 4) {
         self.init(indexes.map { ServedIndex($0) }, passageLimit)
     }
 

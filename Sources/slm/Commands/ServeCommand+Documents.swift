@@ -28,7 +28,7 @@ extension ServeOptions {
                 + "of \(path), by \(method).")
             indexes.append(index)
         }
-        return ServedDocuments(indexes, passageLimit: maxPassages)
+        return ServedDocuments(indexes, passageLimit: settings.documents.passageLimit)
     }
 
     /// How the files that accounts upload are indexed: with vectors of `--embedding-model`.

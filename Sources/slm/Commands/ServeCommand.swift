@@ -217,8 +217,6 @@ struct ServeCommand {
         settings.http.listening = sockets
         // Connections wait in the queues of the service manager's sockets instead of getting an error while the model loads.
         settings.http.acceptsLater = !sockets.isEmpty
-        // Longer than a proxy keeps idle connections (deploy/Caddyfile), so that it sends no request on one that is being closed.
-        settings.handover = options.handover ?? (sockets.isEmpty ? .zero : .seconds(3))
         settings.http.proxies = try options.proxies.flatMap { $0.split(separator: ",") }.map { text in
             let text = text.trimmingPrefix { $0 == " " }
             guard let range = AddressRange(String(text)) else {

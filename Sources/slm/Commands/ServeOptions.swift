@@ -14,7 +14,6 @@ struct ServeOptions: MachineOptions {
     var embeddingModel: String?
     var reranker: String?
     var documents: [String] = []
-    var maxPassages = ServedDocuments.defaultPassageLimit
     var documentsDirectory: String?
     var noUploads = false
     var libraries = LibrarySettings()
@@ -33,7 +32,6 @@ struct ServeOptions: MachineOptions {
     var logFile: String?
     var sharedPrompt: String?
     var drain = Duration.seconds(30)
-    var handover: Duration?
 
     var port: Int {
         get { Int(settings.http.port) }
@@ -108,7 +106,7 @@ extension ServeOptions {
             OptionGroup("Documents", [
                 .list("documents", \.documents, value: "NAME=FILE",
                       "Let chats answer from the documents of FILE, an index of slm index build. Without NAME, it is that of the file."),
-                .option("max-passages", \.maxPassages, in: 1...ServedDocuments.mostPassages,
+                .option("max-passages", \.settings.documents.passageLimit, in: 1...ServedDocuments.mostPassages,
                         "Give the model at most N passages, in half of its context."),
                 .option("upload-space", \.store.maxUploadedBytes.byteCount, "Let each account upload files of SIZE together.")
                     .excluding("uploads"),
@@ -188,7 +186,7 @@ extension ServeOptions {
                         "Announce the deletion of an unused account in the audit log at least N days before."),
                 .option("keep-deleted", \.store.deletedRetention, "Keep deleted conversations and replaced messages for DURATION."),
                 .option("drain", \.drain, "On shutdown, wait up to DURATION for running answers."),
-                .option("handover", \.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
+                .option("handover", \.settings.handover, "On shutdown, first serve for DURATION while /api/ready says 503, for a load balancer.",
                         default: "0s; 3s with sockets of systemd"),
             ]),
             OptionGroup("Machine", machineOptions),
