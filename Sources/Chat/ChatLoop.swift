@@ -120,8 +120,8 @@ package struct ChatLoop: ~Copyable {
 extension ChatLoop {
     /// Answers a message, with passages of the documents if there are some.
     private mutating func answer(_ text: String, isRetry: Bool) {
-        let prompt: PassagePrompt?
-        do throws(DocumentError) { prompt = try documents?.prompt(for: text) } catch { return screen.note(error.description) }
+        let prompt: PassagePrompt?, earlier = session.messages.userTexts.dropLast(isRetry ? 1 : 0)
+        do throws(DocumentError) { prompt = try documents?.prompt(for: text, after: Array(earlier)) } catch { return screen.note(error.description) }
         if let note = prompt?.note { screen.note(note) }
         if showsPassages, let prompt, !prompt.sources.isEmpty { screen.print(prompt.message.printable + "\n") }
         let message = prompt?.message

@@ -56,7 +56,7 @@ package struct ChatSession: Sendable {
     }
 
     /// The last user message; nil if there is none.
-    package var lastQuestion: String? { messages.last { $0.role == .user }.map { String(decoding: $0.text, as: UTF8.self) } }
+    package var lastQuestion: String? { messages.userTexts.last }
 
     /// The request for another answer to the last user message; nil if there is none. Removes the previous answer.
     package mutating func requestForRetry(as prompt: String? = nil) -> GenerationRequest? {

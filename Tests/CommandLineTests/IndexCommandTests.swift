@@ -31,6 +31,8 @@ import TestSupport
         let line = try slm("index", "search", index, "valve reset", "--json", "--limit", "1").output
         let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         #expect(Set(record.keys) == ["file", "title", "heading", "line", "position", "tokens", "score", "coverage", "text"])
+        let next = try slm("index", "search", index, "And why?", "--after", "Turn the valve", "--after", "Reset the pump")
+        #expect(next.status == 0 && next.output.hasPrefix("[1] notes/pump.md:3, Pump > Reset  ("), "\(next)")
         let none = try slm("index", "search", index, "zither")
         #expect(none.status == 1 && none.output.isEmpty)
         #expect(none.errors == "slm: not in the documents: zither\nslm: no passage has a word of the question.\n")

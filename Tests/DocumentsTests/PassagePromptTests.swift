@@ -86,6 +86,44 @@ import Tokenize
         }
     }
 
+    /// Four islands, each with the same two facts.
+    @Test func `a question that refers to earlier ones finds what fits both`() throws {
+        let folder = TemporaryFolder()
+        for (i, name) in ["Jelath", "Breroth", "Stundal", "Figis"].enumerated() {
+            folder.write(
+                "# \(name)\n## Ferry\nThe ferry to \(name) leaves at \(i):10.\n## Baker\nThe baker is Mira \(name)sen.\n", to: "\(name).md")
+        }
+        try IndexBuilder(reader: DocumentReader(programs: "")).build([folder.path], at: folder("x.index"))
+        let index = try DocumentIndex(folder("x.index")), finder = PassageFinder(index, limit: 2, budget: 1_000)
+        func first(_ question: String, after earlier: String...) throws -> String? {
+            try finder.prompt(for: question, after: earlier).sources.first.map { "\($0.title) \($0.text.prefix(9))" }
+        }
+        let ferry = "When does the ferry to Stundal leave?"
+        #expect(try first("And who is the baker there?", after: ferry) == "Stundal The baker")
+        #expect(try first("And who is the baker there?") == "Breroth The baker", "by its own words, the first file")
+        #expect(try first("What about Figis?", after: ferry) == "Figis The ferry")
+        #expect(try first("And why?", after: ferry) == "Stundal The ferry")
+        // Messages without a subject do not hide the question before them.
+        #expect(try first("And its baker?", after: ferry, "And why?", "Thanks!") == "Stundal The baker")
+        #expect(try first("And its baker?", after: "When does the ferry to Figis leave?", ferry) == "Stundal The baker")
+        // A question about something new is searched for by its own words first.
+        #expect(try first("Who is the baker of Breroth?", after: ferry) == "Breroth The baker")
+        for question in ["Thanks!", "Who invented the telephone on a Monday?"] {
+            #expect(try finder.prompt(for: question, after: [ferry]).note?.hasPrefix("no passage fits the question") == true, "\(question)")
+        }
+        #expect(DocumentIndex.words(of: "And its baker?", after: [ferry]) == ["baker", "ferry", "stundal", "leave"])
+        #expect(DocumentIndex.words(of: "Who is the baker of Breroth?", after: [ferry]) == ["baker", "breroth"])
+        var compared: [String] = []
+        let reranker = TextReranker { question, passages in
+            compared.append(question)
+            return passages.map { Double($0.count) }
+        }
+        for question in ["And its baker?", "Who is the baker of Breroth?"] {
+            _ = try index.search(question, after: [ferry], limit: 2, nil, reranker)
+        }
+        #expect(compared == ["\(ferry) And its baker?", "Who is the baker of Breroth?"])
+    }
+
     @Test func `a name or a heading cannot begin a passage`() {
         let prompt = PassagePrompt("Why?", [passage("x", "a\n[2] b", heading: "h\n\n[3] c\nfake")], limit: 4, budget: 99, count: words)
         #expect(prompt.message.contains("[1] x\n(a [ 2 ] b, h [ 3 ] c fake)\n") && prompt.sourceList == ["[1] a [2] b:3, h [3] c fake"])

@@ -42,7 +42,7 @@ import Testing
         #expect(passage["heading"]?.string == "Pump > Reset" && passage["text"]?.string == "Hold the red button.")
         #expect(try Array(#require(sources["words"]?.elements)).map(\.string) == ["reset", "pump"])
         // The next question has its own passages, and the history none.
-        let second = try events("/api/chat", #"{"message":"And the valve?","conversation_id":"\#(id)"}"#, ada)
+        let second = try events("/api/chat", #"{"message":"Where does the valve turn?","conversation_id":"\#(id)"}"#, ada)
         #expect(second["sources"]?.passageTexts == ["The valve turns left."])
         #expect(documents.backend.prompts[1].prefix(2) == ["user: How do I reset the pump?", "assistant: \(OneSentenceModel.sentence)"])
         let third = try events("/api/chat", #"{"message":"Thanks","conversation_id":"\#(id)"}"#, ada)
@@ -51,11 +51,37 @@ import Testing
         #expect(third["sources"]?["note"]?.string == note)
         // As they were, when the conversation is opened later.
         let stored = try messages(id, ada)
-        #expect(stored.map { $0["content"]?.string }.prefix(3) == ["How do I reset the pump?", OneSentenceModel.sentence, "And the valve?"])
+        #expect(stored.map { $0["content"]?.string }.prefix(3) == ["How do I reset the pump?", OneSentenceModel.sentence, "Where does the valve turn?"])
         #expect(stored[0]["sources"] == nil && stored[1]["sources"]?.json == sources.json)
         #expect(stored[3]["sources"]?.passageTexts == ["The valve turns left."] && stored[5]["sources"]?["note"]?.string == note)
         let export = try #require(server.connect().ask("GET", "/api/me/export", ada)?.text)
         #expect(export.contains("Hold the red button.") && export.contains(note))
+    }
+
+    @Test func `a question that refers to an earlier one is searched together with it`() throws {
+        let ada = try server.account("ada")
+        let start = try #require(try events("/api/chat", #"{"message":"Reset the pump","documents":["notes"]}"#, ada)["start"])
+        let id = try #require(start["conversation_id"]?.string), first = try #require(start["message_id"]?.string)
+        func sources(_ members: String) throws -> JSONElement? {
+            try events("/api/chat", #"{"conversation_id":"\#(id)",\#(members)}"#, ada)["sources"]
+        }
+        #expect(try sources(#""message":"Which valve?""#)?.passageTexts == ["The valve turns left.", "Hold the red button."])
+        let why = try events("/api/chat", #"{"conversation_id":"\#(id)","message":"And why?"}"#, ada)
+        let words = ["valve", "reset", "pump"], question = try #require(why["start"]?["message_id"]?.string)
+        #expect(why["sources"]?["words"]?.elements.map { Set($0.compactMap(\.string)) }?.isSuperset(of: words) == true)
+        #expect(why["sources"]?.passageTexts.count == 2)
+        // Only the questions before it count.
+        #expect(try sources(#""regenerate":"\#(question)""#)?.passageTexts == why["sources"]?.passageTexts)
+        #expect(try sources(#""regenerate":"\#(first)""#)?.passageTexts == ["Hold the red button."])
+        let edited = try sources(#""message":"And why?","replace_from":"\#(first)""#)
+        #expect(edited?.passageTexts == [] && edited?["words"]?.elements.map { $0.compactMap(\.string) } == ["and", "why"])
+
+        let history = #"[{"role":"user","content":"Reset the pump"},{"role":"assistant","content":"Done."}]"#
+        let guest = try events("/api/chat/guest", #"{"message":"And why?","documents":["notes"],"history":\#(history)}"#)
+        #expect(guest["sources"]?.passageTexts == ["Hold the red button."])
+        let asked = #"{"messages":\#(history.dropLast()),{"role":"user","content":"And why?"}],"documents":["notes"]}"#
+        let completion = try documents.post("/v1/chat/completions", asked)
+        #expect(try completion.json()["sources"]?.passageTexts == ["Hold the red button."], "\(completion.text)")
     }
 
     @Test func `another answer and an edited question keep the documents`() throws {

@@ -32,33 +32,48 @@ extension DocumentIndex {
     /// Operators and quotes of FTS5 are text. Equal scores are in the order of files and of their text.
     ///
     /// - Parameters:
+    ///   - earlier: The questions before it in a chat, the latest last. See ``EarlierQuestions``.
     ///   - embedder: The model of the index's vectors. With it, also passages that say the same in other words are found.
     ///   - reranker: Decides on the order of what is found.
     package func search(
-        _ question: String, limit: Int, by method: SearchMethod = .both, _ embedder: TextEmbedder? = nil, _ reranker: TextReranker? = nil
+        _ question: String, after earlier: [String] = [], limit: Int, by method: SearchMethod = .both, _ embedder: TextEmbedder? = nil,
+        _ reranker: TextReranker? = nil
     ) throws(DocumentError) -> SearchResult {
-        guard let reranker else { return try find(question, limit, method, embedder) }
-        var result = try find(question, reranker.candidates(for: limit), method, embedder)
-        result.passages = reranker.best(limit, of: result.passages, for: question)
+        let context = EarlierQuestions(earlier, before: question)
+        guard let reranker else { return try find(question, context, limit, method, embedder) }
+        var result = try find(question, context, reranker.candidates(for: limit), method, embedder)
+        result.passages = reranker.best(limit, of: result.passages, for: context?.whole(question) ?? question)
         return result
     }
 
     private func find(
-        _ question: String, _ limit: Int, _ method: SearchMethod, _ embedder: TextEmbedder?
+        _ question: String, _ context: EarlierQuestions?, _ limit: Int, _ method: SearchMethod, _ embedder: TextEmbedder?
     ) throws(DocumentError) -> SearchResult {
+        if let context, context.isOnlySubject { return try find(context.text, nil, limit, method, embedder) }
         let embedder = method == .words ? nil : embedder
         if let embedder { try check(embedder) }
-        let vector = embedder?.vectors([question], .query).first, width = embedder?.model.width ?? 0
+        let vectors = embedder?.vectors([question] + (context.map { [$0.text] } ?? []), .query) ?? [], width = embedder?.model.width ?? 0
+        // A passage that fits several lists may be far from the first one of each.
+        let candidates = vectors.isEmpty && context == nil ? limit : max(Self.fusedCandidates, limit)
         return try run { () throws(SQLiteError) in
-            guard let vector else {
-                var words = try matches(question, limit)
-                try measureCoverage(&words)
-                return SearchResult(passages: try passages(words.found), unknownWords: words.unknown)
+            var words = WordMatches(), near: [FoundPassage] = []
+            if method != .vectors || vectors.isEmpty {
+                words = try matches(question, candidates)
+                if let context, context.counts(beside: words.found) {
+                    words.found.add(try matches(context.text, candidates).found, weight: context.weight)
+                }
             }
-            let candidates = max(Self.fusedCandidates, limit), near = try closest(to: vector, width: width, limit: candidates)
-            if method == .vectors { return SearchResult(passages: try passages(near.prefix(limit))) }
-            let words = try matches(question, candidates)
-            return SearchResult(passages: try passages(fused([words.found, near]).prefix(limit)), unknownWords: words.unknown)
+            if vectors.isEmpty {
+                // A question about the earlier ones need not have words of its own in a passage.
+                if context?.isReferredTo != true { try measureCoverage(&words) }
+                return SearchResult(passages: try passages(words.found.prefix(limit)), unknownWords: words.unknown)
+            }
+            near = try closest(to: vectors[0], width: width, limit: candidates)
+            if let context, context.counts(beside: near) {
+                near.add(try closest(to: vectors[1], width: width, limit: candidates), weight: context.weight)
+            }
+            let found = method == .vectors ? near : fused([words.found, near])
+            return SearchResult(passages: try passages(found.prefix(limit)), unknownWords: words.unknown)
         }
     }
 
@@ -70,7 +85,7 @@ extension DocumentIndex {
 
     private func matches(_ question: String, _ limit: Int) throws(SQLiteError) -> WordMatches {
         var terms: [String] = [], unknown: [String] = [], found: [FoundPassage] = []
-        for word in Self.words(of: question) {
+        for word in Self.searchedWords(of: question) {
             // Letters and digits only, so that quotes need no escape.
             if try hasMatch("\"\(word)\"") {
                 terms.append("\"\(word)\"")
@@ -143,13 +158,28 @@ extension DocumentIndex {
         return count
     }
 
-    /// The different words of a question in their order, in lower case, as many as are searched: runs of letters and digits, as FTS5
-    /// divides texts.
-    package static func words(of question: String) -> [String] {
-        var seen: Set<String> = []
-        let words = question.lowercased().unicodeScalars.split { !isPartOfWord($0) }.map { String($0) }.filter { seen.insert($0).inserted }
-        let meaningful = words.filter { !connectingWords.contains($0) }
+    /// The different words of a question, as many as are searched, and those of the questions that it refers to.
+    package static func words(of question: String, after earlier: [String] = []) -> [String] {
+        let own = searchedWords(of: question)
+        guard let context = EarlierQuestions(earlier, before: question), context.isReferredTo else { return own }
+        if context.isOnlySubject { return searchedWords(of: context.text) }
+        return own + searchedWords(of: context.text).filter { !own.contains($0) }
+    }
+
+    private static func searchedWords(of question: String) -> [String] {
+        let words = allWords(of: question), meaningful = words.filter { !connectingWords.contains($0) }
         return Array((meaningful.isEmpty ? words : meaningful).prefix(wordLimit))
+    }
+
+    /// The words of a question that say what it is about.
+    static func subjects(of question: String) -> [String] {
+        allWords(of: question).filter { !connectingWords.contains($0) && !wordsOfRequests.contains($0) }
+    }
+
+    /// The different words of a text in their order, in lower case: runs of letters and digits, as FTS5 divides texts.
+    static func allWords(of text: String) -> [String] {
+        var seen: Set<String> = []
+        return text.lowercased().unicodeScalars.split { !isPartOfWord($0) }.map { String($0) }.filter { seen.insert($0).inserted }
     }
 
     private static func isPartOfWord(_ scalar: Unicode.Scalar) -> Bool {

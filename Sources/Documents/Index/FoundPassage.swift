@@ -37,3 +37,24 @@ func fused(_ lists: [[FoundPassage]]) -> [FoundPassage] {
     }
     return all.sorted { $0.score > $1.score }
 }
+
+extension [FoundPassage] {
+    /// Adds the shares of another list, times a weight, to those of this one. Equal sums stay in order.
+    mutating func add(_ others: [FoundPassage], weight: Double) {
+        var sums: [FoundPassage] = self, places = Dictionary(uniqueKeysWithValues: indices.map { (self[$0].id, $0) })
+        for i in sums.indices { sums[i].score = sums[i].share }
+        for other in others {
+            if let place = places[other.id] {
+                sums[place].score += weight * other.share
+            } else {
+                places[other.id] = sums.count
+                sums.append(other)
+                sums[sums.count - 1].score = weight * other.share
+            }
+        }
+        sums.sort { $0.score > $1.score }
+        let best = sums.first?.score ?? 0
+        for i in sums.indices { sums[i].share = best > 0 ? sums[i].score / best : 0 }
+        self = sums
+    }
+}

@@ -46,15 +46,16 @@ package final class SharedIndex: SearchedIndex, Sendable {
     }
 
     /// The passages that fit a question, best first, with the name of these documents, and without folders of this machine.
-    package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
-        let reranker = reranker?()
+    package func passages(for question: String, after earlier: [String] = [], limit: Int) throws(DocumentError) -> [Passage] {
+        let reranker = reranker?(), candidates = reranker?.candidates(for: limit) ?? limit
         var passages = try state.withLock { opened throws(DocumentError) in
             try refresh(&opened)
-            let found = try opened.index.search(question, limit: reranker?.candidates(for: limit) ?? limit, opened.embedder).passages
+            let found = try opened.index.search(question, after: earlier, limit: candidates, opened.embedder).passages
             return try opened.index.withoutFolders(found)
         }
         // Other searches need not wait while the reranker reads.
-        if let reranker { passages = reranker.best(limit, of: passages, for: question) }
+        let whole = EarlierQuestions(earlier, before: question)?.whole(question) ?? question
+        if let reranker { passages = reranker.best(limit, of: passages, for: whole) }
         for i in passages.indices { passages[i].documents = name }
         return passages
     }

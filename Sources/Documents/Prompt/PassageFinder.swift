@@ -45,8 +45,10 @@ package struct PassageFinder {
 
     /// More passages than the limit are searched, since some may be too long or repeated. An index whose passages have too little of the
     /// question is left out.
-    package func prompt(for question: String) throws(DocumentError) -> PassagePrompt {
-        let lists = try lists(for: question, limit: 2 * limit).filter { list in
+    ///
+    /// - Parameter earlier: The questions before it in a chat, the latest last: it may refer to them.
+    package func prompt(for question: String, after earlier: [String] = []) throws(DocumentError) -> PassagePrompt {
+        let lists = try lists(for: question, after: earlier, limit: 2 * limit).filter { list in
             let coverages = list.compactMap(\.coverage)
             return coverages.isEmpty || coverages.contains { $0 >= Self.leastCoverage }
         }
@@ -59,13 +61,15 @@ package struct PassageFinder {
     ///
     /// - Parameter limit: The most of each index.
     package func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
-        Self.inTurns(try lists(for: question, limit: limit))
+        Self.inTurns(try lists(for: question, after: [], limit: limit))
     }
 
     /// What each index has.
-    private func lists(for question: String, limit: Int) throws(DocumentError) -> [[Passage]] {
+    private func lists(for question: String, after earlier: [String], limit: Int) throws(DocumentError) -> [[Passage]] {
         var lists: [[Passage]] = []
-        for index in indexes { lists.append(try index.passages(for: question, limit: limit).filter { $0.share >= Self.leastShare }) }
+        for index in indexes {
+            lists.append(try index.passages(for: question, after: earlier, limit: limit).filter { $0.share >= Self.leastShare })
+        }
         return lists
     }
 
@@ -80,7 +84,9 @@ package protocol SearchedIndex {
     /// For users.
     var name: String { get }
     /// The passages that fit a question, best first.
-    func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage]
+    ///
+    /// - Parameter earlier: The questions before it in a chat, the latest last.
+    func passages(for question: String, after earlier: [String], limit: Int) throws(DocumentError) -> [Passage]
 }
 
 /// An index that one thread uses.
@@ -91,7 +97,7 @@ private struct OpenIndex: SearchedIndex {
 
     var name: String { index.path }
 
-    func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
-        try index.search(question, limit: limit, embedder, reranker).passages
+    func passages(for question: String, after earlier: [String], limit: Int) throws(DocumentError) -> [Passage] {
+        try index.search(question, after: earlier, limit: limit, embedder, reranker).passages
     }
 }

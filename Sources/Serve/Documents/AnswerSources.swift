@@ -5,13 +5,14 @@ import JSON
 struct AnswerSources: Sendable {
     private let prompt: PassagePrompt
     let question: String
-    /// The words of the question that were searched, for a page that highlights them.
+    /// The words that were searched, for a page that highlights them.
     private let words: [String]
 
-    init(_ prompt: PassagePrompt, of question: String) {
+    /// - Parameter earlier: The questions before it in the chat, the latest last.
+    init(_ prompt: PassagePrompt, of question: String, after earlier: [String]) {
         self.prompt = prompt
         self.question = question
-        words = DocumentIndex.words(of: question)
+        words = DocumentIndex.words(of: question, after: earlier)
     }
 
     /// What the model gets instead of the question.

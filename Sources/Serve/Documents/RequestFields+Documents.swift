@@ -29,7 +29,8 @@ extension RequestFields {
         guard let question = messages.last, question.role == .user else {
             throw .invalid("documents", "expected a user's message at the end of messages, which is searched for.")
         }
-        let sources = try documents.sources(for: String(decoding: question.text, as: UTF8.self), model)
+        let sources = try documents.sources(
+            for: String(decoding: question.text, as: UTF8.self), after: messages.dropLast().userTexts, model)
         if let sources { messages[messages.count - 1] = ChatMessage(.user, sources.message) }
         return sources
     }

@@ -6,7 +6,7 @@ import Tokenize
 /// Documents that answers can be from: indexes with names.
 ///
 ///     let documents = ServedDocuments([try SharedIndex("notes.index", named: "notes")])
-///     let sources = try documents.named(["notes"]).sources(for: "How do I reset the pump?", model)
+///     let sources = try documents.named(["notes"]).sources(for: "And how often?", after: ["How do I reset the pump?"], model)
 package struct ServedDocuments: Sendable {
     let indexes: [ServedIndex]
     /// The most passages of a prompt.
@@ -32,14 +32,17 @@ package struct ServedDocuments: Sendable {
     func adding(_ others: [ServedIndex]) -> ServedDocuments { ServedDocuments(indexes + others, passageLimit) }
 
     /// What the model gets instead of a question; nil if there are no documents.
-    func sources(for question: String, _ model: ServedModel) throws(APIError) -> AnswerSources? {
+    ///
+    /// - Parameter earlier: The questions before it in the chat, the latest last.
+    func sources(for question: String, after earlier: [String], _ model: ServedModel) throws(APIError) -> AnswerSources? {
         if isEmpty { return nil }
         let tokenizer = model.modelInfo?.tokenizer
         let budget = PassageFinder.budget(ofContext: model.context)
         let finder = PassageFinder(indexes, limit: passageLimit, budget: budget) { text in
             try tokenizer?.ids(of: text).count ?? TokenEstimate.count(text)
         }
-        return AnswerSources(try finding { () throws(DocumentError) in try finder.prompt(for: question) }, of: question)
+        let prompt = try finding { () throws(DocumentError) in try finder.prompt(for: question, after: earlier) }
+        return AnswerSources(prompt, of: question, after: earlier)
     }
 
     /// - Parameter limit: The most passages.

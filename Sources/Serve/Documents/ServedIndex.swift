@@ -36,8 +36,8 @@ struct ServedIndex: SearchedIndex, Sendable {
     }
 
     /// Files that were deleted from a library are not found any more, also before its index has changed.
-    func passages(for question: String, limit: Int) throws(DocumentError) -> [Passage] {
-        guard let found = try index?.passages(for: question, limit: limit) else { return [] }
+    func passages(for question: String, after earlier: [String], limit: Int) throws(DocumentError) -> [Passage] {
+        guard let found = try index?.passages(for: question, after: earlier, limit: limit) else { return [] }
         if library == nil || found.isEmpty { return found }
         let files = found.map { LibraryFolder.upload(ofFile: $0.file) }, names = fileNames(Array(Set(files.compactMap(\.self))))
         return zip(found, files).compactMap { passage, id in

@@ -109,15 +109,22 @@ struct AccountChatRequest {
     /// Searches the documents for the message that is answered, before anything is stored; nil if there are none.
     func sources(_ store: Store) throws -> AnswerSources? {
         if documents.isEmpty { return nil }
-        let question: String
-        switch message {
-        case .newMessage(let message, _): question = message.content
-        case .storedMessage(let id):
-            let messages = try store.conversation(conversation, of: owner).1
-            guard let stored = messages.first(where: { $0.id == id }) else { throw invalidMessage }
-            question = stored.content
+        let messages = newConversation == nil ? try store.conversation(conversation, of: owner).1 : []
+        func place(of id: MessageID) throws -> Int {
+            guard let place = messages.firstIndex(where: { $0.id == id }) else { throw invalidMessage }
+            return place
         }
-        return try documents.sources(for: question, model)
+        let question: String, end: Int
+        switch message {
+        case .newMessage(let message, let replaced):
+            question = message.content
+            end = try replaced.map(place) ?? messages.count
+        case .storedMessage(let id):
+            end = try place(of: id)
+            question = messages[end].content
+        }
+        let earlier = messages.prefix(end).filter { $0.role == .user }.map(\.content)
+        return try documents.sources(for: question, after: earlier, model)
     }
 
     private static let invalidReplaceFrom = APIError.invalid("replace_from", "expected the id of a user message of this conversation.")

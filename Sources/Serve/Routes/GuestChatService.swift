@@ -33,7 +33,7 @@ struct GuestChatService: Sendable {
         let config = try SamplingFields.config(fields, for: model)
         let chosen = try fields.documents(documents.readable(by: nil))
         try rateLimits.checkChat(context.client.key)
-        let sources = try chosen?.sources(for: message, model)
+        let sources = try chosen?.sources(for: message, after: history.userTexts, model)
         let prompt = history + [ChatMessage(.user, sources?.message ?? message)]
         let ticket = try generator.admission.enter(context.client.key)
         let stream = ChatStream(for: context.request, ticket, sources: sources)

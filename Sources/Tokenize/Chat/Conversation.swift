@@ -93,3 +93,8 @@ package struct Conversation: Sendable, Equatable {
     /// Whether only a template that has tools can render it.
     package var concernsTools: Bool { tools != nil || messages.contains(where: \.concernsTools) }
 }
+
+extension Sequence<Conversation.Message> {
+    /// What the user has written, in order.
+    package var userTexts: [String] { filter { $0.role == .user }.map { String(decoding: $0.text, as: UTF8.self) } }
+}

@@ -25,6 +25,7 @@ struct IndexOptions: MachineOptions {
     var method = SearchMethod.both
     var index: String?
     var words: [String] = []
+    var earlier: [String] = []
     var file: String?
     var limit = 5
     var listsFiles = false
@@ -128,6 +129,8 @@ extension Command {
                 OptionGroup("Main options", [
                     IndexOptions.index,
                     .list("question", \.words, value: "TEXT", "Search for passages with these words.").positionalOnly(),
+                    .list("after", \.earlier, value: "QUESTION",
+                          "Search as in a chat in which QUESTION was asked before; the latest last."),
                     .option("limit", \.limit, in: 1...1_000, "Print at most N passages."),
                     .option("by", \.method, "Compare words, vectors, or both if the index has vectors."),
                     IndexOptions.model,
@@ -145,7 +148,8 @@ extension Command {
                 of: index, options.embeddingModel, isNeeded: options.method == .vectors, on: options)
             if options.method == .vectors, embedder == nil { throw DocumentError.noVectors(path: path) }
             let reranker = try options.reranker.map { try TextReranker($0, on: options) }
-            let result = try index.search(question, limit: options.limit, by: options.method, embedder, reranker)
+            let result = try index.search(
+                question, after: options.earlier, limit: options.limit, by: options.method, embedder, reranker)
             for (i, passage) in result.passages.enumerated() {
                 if options.json { printLine(PassageRecord(passage)) } else { printLine(passage.text(number: i + 1)) }
             }

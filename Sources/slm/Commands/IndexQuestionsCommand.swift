@@ -139,15 +139,16 @@ private struct QuestionGrounding {
 
     /// The chat as the model will be asked.
     func chat(_ conversation: Conversation) throws -> GroundedChat {
-        var messages: [Conversation.Message] = [], prompt: PassagePrompt?, count = 0, result = GroundedChat()
+        var messages: [Conversation.Message] = [], prompt: PassagePrompt?, count = 0, result = GroundedChat(), asked: [String] = []
         for message in conversation.messages where !message.concernsTools {
             let text = String(decoding: message.text, as: UTF8.self)
             if message.role == .user {
-                prompt = try finder.prompt(for: text)
+                prompt = try finder.prompt(for: text, after: asked)
+                asked.append(text)
                 messages.append(message.with(text: Array((prompt?.message ?? text).utf8)))
-            } else if message.role == .assistant, let asked = prompt {
+            } else if message.role == .assistant, let prompt {
                 result.answers += 1
-                let cited = asked.cited(text)
+                let cited = prompt.cited(text)
                 if cited != nil { result.supported += 1 }
                 guard let answer = cited ?? otherwise else { break }
                 messages.append(message.with(text: Array(answer.utf8)))

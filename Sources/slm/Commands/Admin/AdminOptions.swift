@@ -59,7 +59,7 @@ struct AdminOptions {
     var force = false
     var reason: String?
     var share = 0.1
-    var key: String?
+    var pinnedKey: String?
     /// Whether a canary ends, or a key is unpinned.
     var ends = false
     var keep = 3

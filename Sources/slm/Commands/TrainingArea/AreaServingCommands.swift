@@ -38,7 +38,7 @@ extension Command {
         ofServer(
             "training pin", "List API keys and their models, or pin a key to a model, which answers its requests.",
             [
-                .option("key", \.key, value: "ID", "Pin the API key with this id, or the only one with this name.").positionalOnly(),
+                .option("key", \.pinnedKey, value: "ID", "Pin the API key with this id, or the only one with this name.").positionalOnly(),
                 .option("model", \.model, value: "NAME", "Pin it to the model with this name or id."),
                 .option("unpin", \.ends, "Let the active model answer its requests again."),
                 .json(\.json),
@@ -47,7 +47,7 @@ extension Command {
         ) { options in
             let client = try options.client()
             let keys = try client.keys()
-            guard let wanted = options.key else {
+            guard let wanted = options.pinnedKey else {
                 return options.json ? printKeys(keys) : try printKeyTable(keys, client)
             }
             guard (options.model != nil) != options.ends else {
