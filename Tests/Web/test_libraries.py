@@ -130,7 +130,7 @@ def test_library_from_creation_to_answer(stage):
     status(page, "2 files added.")
     # Added files stay where their uploads were. They are sorted when the library is opened again.
     assert rows(page) == [f"pump.md {len(MANUAL) / 1000:.2f} kB · reading…", "photo.png 5 bytes · reading…"], rows(page)
-    assert page.inner_text(".library-head p").startswith("2 files · 0 passages ·") and page.inner_text(".library-head p").endswith("only for you")
+    assert page.inner_text(".library-head p").startswith("2 files · 0 passages ·") and page.inner_text(".library-head p").endswith("only for you · reading 2 files…")
     # A list with a file that is being read is loaded again until it has been read.
     page.click("#documents-back")
     assert focused(page) == "Manage Garden"
@@ -178,6 +178,11 @@ def test_files_are_read_while_the_view_is_open(stage):
     status(page, "All files are read again.")
     page.wait_for_selector("#library >> text=reading…")
     assert stage.world.libraries.reindexed == 1
+    # Once a part has been read, the time left is estimated from it.
+    add(page, a_file("long.txt", MANUAL * 9))
+    page.wait_for_selector(".library-head >> text=reading 2 files…")
+    next(file for file in only_library(stage)["files"].values() if file["name"] == "pump.md")["ready_at"] = 0
+    page.wait_for_selector(".library-head >> text=/reading 1 file, (about 1 minute|less than a minute) left/")
     page.keyboard.press("Escape")
     count = len(asked)
     page.wait_for_timeout(2500)

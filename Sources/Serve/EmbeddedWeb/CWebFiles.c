@@ -119,6 +119,8 @@ static const slm_web_file files[] = {
 #include "WebFile.h"
 #define FILE "../Web/libraries/library-view.js"
 #include "WebFile.h"
+#define FILE "../Web/libraries/reading-progress.js"
+#include "WebFile.h"
 #define FILE "../Web/libraries/selection.js"
 #include "WebFile.h"
 #define FILE "../Web/libraries/uploads.js"

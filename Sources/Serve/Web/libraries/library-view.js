@@ -11,6 +11,7 @@ import { FileFilter } from "./file-filter.js";
 import { FEW, folderList, folderOf } from "./folder-rows.js";
 import { uploadRow } from "./library-rows.js";
 import { accessText, settingsForm } from "./library-settings.js";
+import { ReadingProgress } from "./reading-progress.js";
 import { FileSelection } from "./selection.js";
 import { chosenFiles, droppedFiles, withoutHidden } from "./uploads.js";
 
@@ -44,6 +45,7 @@ export class LibraryView {
   #timer = 0;
   /** How often files were added and deleted here. */
   #changes = 0;
+  #reading = new ReadingProgress();
 
   /**
    * @param {import("../chat/documents-dialog.js").DocumentsDialog} dialog @param {import("./uploads.js").Uploads} uploads
@@ -93,7 +95,7 @@ export class LibraryView {
     const library = this.library = { ...this.library, ...changes }, { files } = library;
     const passages = files.reduce((sum, file) => sum + (file.passages ?? 0), 0), size = files.reduce((sum, file) => sum + file.bytes, 0);
     const facts = [!library.is_own && `by ${library.owner}`, count(files.length, "file"), count(passages, "passage"), bytes(size),
-      library.is_own && accessText(library)];
+      library.is_own && accessText(library), this.#reading.text(files)];
     this.facts.textContent = visible(facts.filter(Boolean).join(" · "));
     this.#showFiles();
     this.#showSpace();
