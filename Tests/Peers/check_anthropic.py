@@ -32,6 +32,9 @@ def check_answers(client, model):
     counted = client.messages.count_tokens(model=model, messages=[QUESTION], system="Be brief.").input_tokens
     assert counted == answer.usage.input_tokens + answer.usage.cache_read_input_tokens, (counted, answer.usage)
     assert client.messages.count_tokens(model=model, messages=[QUESTION], tools=[WEATHER]).input_tokens > counted
+    document = {"type": "document", "title": "Weather", "source": {"type": "text", "media_type": "text/plain", "data": "It is sunny."}}
+    asked = {"role": "user", "content": [document, {"type": "text", "text": QUESTION["content"]}]}
+    assert client.messages.count_tokens(model=model, messages=[asked], system="Be brief.").input_tokens > counted
 
 
 def check_tools(client, model):

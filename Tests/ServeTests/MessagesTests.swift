@@ -147,6 +147,20 @@ import Testing
         #expect(counts[0][2] == counts[1][2] && counts[0][2] > 0)
     }
 
+    @Test func `a document of text is text below its title`() throws {
+        let backend = RecordingBackend(context: 1_000), server = try TestServer(backend)
+        let source = #"{"type":"text","media_type":"text/plain","data":"Hold the red button."}"#
+        let parts = #"{"type":"content","content":[{"type":"text","text":"Hold"},{"type":"text","text":"it."}]}"#
+        let blocks = #"""
+            {"type":"document","title":"Pump","context":"A manual.","source":\#(source),"citations":{"enabled":false}},
+            {"type":"document","title":null,"source":\#(parts)},{"type":"text","text":"How?"}
+            """#
+        let body = #"{"max_tokens":9,"messages":[{"role":"user","content":[\#(blocks)]}]}"#
+        let answer = try #require(server.connect().post("/v1/messages", body))
+        #expect(answer.status == 200, "\(answer.text)")
+        #expect(backend.prompts == [["user: Pump\nA manual.\nHold the red button.\nHold\nit.\nHow?"]])
+    }
+
     @Test func `tokens are counted as they are in an answer`() throws {
         let usage = try #require(try ask(Self.question).json()["usage"])
         let prompt = (usage["input_tokens"]?.integer ?? 0) + (usage["cache_read_input_tokens"]?.integer ?? 0)
@@ -161,6 +175,13 @@ import Testing
             (#"{"max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#, "messages[0].role"),
             (#"{"max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"system","content":"x"}]}"#, "messages[1].role"),
             (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]}"#, "messages[0].content[0].type"),
+            (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url"}}]}]}"#,
+                "messages[0].content[0].source.type"),
+            (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"text"}}]}]}"#,
+                "messages[0].content[0].source.data"),
+            (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"content"}}]}]}"#,
+                "messages[0].content[0].source.content"),
+            (#"{"max_tokens":1,"system":[{"type":"document"}],"messages":[\#(MessagesTests.question)]}"#, "system[0].type"),
             (#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"tool_result"}]}]}"#, "messages[0].content[0].tool_use_id"),
             (#"{"max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f"}]}]}"#,
                 "messages[0].content[0].input"),

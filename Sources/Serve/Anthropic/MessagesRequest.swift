@@ -81,7 +81,7 @@ struct MessagesRequest {
         var texts: [String] = [], hasMessage = false
         for (block, path) in try blocks(content, path) {
             switch kind(of: block) {
-            case "text": texts.append(try text(ofBlock: block, path))
+            case "text", "document": texts.append(try text(ofBlock: block, path))
             case "tool_result":
                 if !texts.isEmpty { write("user", texts.joined(separator: "\n"), to: &list) }
                 texts = []
@@ -89,13 +89,15 @@ struct MessagesRequest {
                 guard let id = block["tool_use_id"]?.string else {
                     throw .invalid("\(path).tool_use_id", "expected the id of a tool_use block.")
                 }
-                let result = try block["content"].map { content throws(APIError) in try text(content, "\(path).content") } ?? ""
+                let result = try block["content"].map { content throws(APIError) in
+                    try text(content, "\(path).content", ["text", "document"])
+                } ?? ""
                 list.object {
                     $0["role"] = "tool"
                     $0["tool_call_id"] = id
                     $0["content"] = block["is_error"]?.boolean == true ? "Error: " + result : result
                 }
-            default: throw .invalid("\(path).type", "expected text or tool_result: this model reads nothing else.")
+            default: throw .invalid("\(path).type", "expected text, document or tool_result: this model reads nothing else.")
             }
         }
         if !texts.isEmpty || !hasMessage { write("user", texts.joined(separator: "\n"), to: &list) }
@@ -131,11 +133,13 @@ struct MessagesRequest {
         list.object { $0["role"] = role; $0["content"] = text }
     }
 
-    /// The text of a string or of a list of text blocks.
-    private static func text(_ content: JSONElement, _ path: String) throws(APIError) -> String {
+    /// The text of a string or of a list of blocks of these kinds.
+    private static func text(_ content: JSONElement, _ path: String, _ kinds: [String] = ["text"]) throws(APIError) -> String {
         var texts: [String] = []
         for (block, path) in try blocks(content, path) {
-            guard kind(of: block) == "text" else { throw .invalid("\(path).type", "expected text: this model reads nothing else.") }
+            guard let kind = kind(of: block), kinds.contains(kind) else {
+                throw .invalid("\(path).type", "expected \(kinds.joined(separator: " or ")): this model reads nothing else.")
+            }
             texts.append(try text(ofBlock: block, path))
         }
         return texts.joined(separator: "\n")
@@ -153,8 +157,25 @@ struct MessagesRequest {
     }
 
     private static func text(ofBlock block: JSONElement, _ path: String) throws(APIError) -> String {
+        if kind(of: block) == "document" { return try text(ofDocument: block, path) }
         guard let text = block.string ?? block["text"]?.string else { throw .invalid("\(path).text", "expected a string.") }
         return text
+    }
+
+    /// The text of a document below its title and what the client says about it.
+    private static func text(ofDocument block: JSONElement, _ path: String) throws(APIError) -> String {
+        let source = block["source"], path = "\(path).source", text: String
+        switch source?["type"]?.string {
+        case "text":
+            guard let data = source?["data"]?.string else { throw .invalid("\(path).data", "expected a string.") }
+            text = data
+        case "content":
+            guard let content = source?["content"] else { throw .invalid("\(path).content", "expected a string or text blocks.") }
+            text = try self.text(content, "\(path).content")
+        default: throw .invalid("\(path).type", "expected text or content: other files are not read here.")
+        }
+        let heading = ["title", "context"].compactMap { block[$0]?.string }.filter { !$0.isEmpty }
+        return (heading + [text]).joined(separator: "\n")
     }
 
     // MARK: Tools and thoughts
