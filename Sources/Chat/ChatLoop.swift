@@ -1,6 +1,7 @@
 package import Documents
 package import Infer
 import Terminal
+import Tokenize
 
 /// An interactive conversation between a user and a backend.
 ///
@@ -120,8 +121,10 @@ package struct ChatLoop: ~Copyable {
 extension ChatLoop {
     /// Answers a message, with passages of the documents if there are some.
     private mutating func answer(_ text: String, isRetry: Bool) {
-        let prompt: PassagePrompt?, earlier = session.messages.userTexts.dropLast(isRetry ? 1 : 0)
-        do throws(DocumentError) { prompt = try documents?.prompt(for: text, after: Array(earlier)) } catch { return screen.note(error.description) }
+        let prompt: PassagePrompt?, earlier = Array(session.messages.userTexts.dropLast(isRetry ? 1 : 0))
+        do throws(DocumentError) { prompt = try documents?.prompt(for: text, after: earlier) } catch {
+            return screen.note(error.description)
+        }
         if let note = prompt?.note { screen.note(note) }
         if showsPassages, let prompt, !prompt.sources.isEmpty { screen.print(prompt.message.printable + "\n") }
         let message = prompt?.message

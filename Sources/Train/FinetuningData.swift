@@ -30,7 +30,7 @@ struct FinetuningData {
     let settings: Finetuning.Settings
     let vocabulary: FinetuningVocabulary
     let preferences: FinetuningPreferences?
-    /// Of preferences, those with the preferred answers.
+    /// The new chats, or those with the preferred answers.
     let chats: TrainingData
     let replay: TrainingData?
     /// The length of a row.

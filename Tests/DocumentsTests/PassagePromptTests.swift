@@ -86,12 +86,21 @@ import Tokenize
         }
     }
 
-    /// Four islands, each with the same two facts.
+    /// Four islands, each with the same four facts.
     @Test func `a question that refers to earlier ones finds what fits both`() throws {
         let folder = TemporaryFolder()
         for (i, name) in ["Jelath", "Breroth", "Stundal", "Figis"].enumerated() {
-            folder.write(
-                "# \(name)\n## Ferry\nThe ferry to \(name) leaves at \(i):10.\n## Baker\nThe baker is Mira \(name)sen.\n", to: "\(name).md")
+            folder.write("""
+                # \(name)
+                ## Ferry
+                The ferry to \(name) leaves at \(i):10.
+                ## Baker
+                The baker is Mira \(name)sen.
+                ## School
+                The school has \(i)7 children.
+                ## Hill
+                The hill has \(i)3 steps.
+                """, to: "\(name).md")
         }
         try IndexBuilder(reader: DocumentReader(programs: "")).build([folder.path], at: folder("x.index"))
         let index = try DocumentIndex(folder("x.index")), finder = PassageFinder(index, limit: 2, budget: 1_000)

@@ -51,7 +51,8 @@ import Testing
         #expect(third["sources"]?["note"]?.string == note)
         // As they were, when the conversation is opened later.
         let stored = try messages(id, ada)
-        #expect(stored.map { $0["content"]?.string }.prefix(3) == ["How do I reset the pump?", OneSentenceModel.sentence, "Where does the valve turn?"])
+        let contents = stored.prefix(3).map { $0["content"]?.string }
+        #expect(contents == ["How do I reset the pump?", OneSentenceModel.sentence, "Where does the valve turn?"])
         #expect(stored[0]["sources"] == nil && stored[1]["sources"]?.json == sources.json)
         #expect(stored[3]["sources"]?.passageTexts == ["The valve turns left."] && stored[5]["sources"]?["note"]?.string == note)
         let export = try #require(server.connect().ask("GET", "/api/me/export", ada)?.text)

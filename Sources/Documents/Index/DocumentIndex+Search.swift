@@ -20,8 +20,10 @@ extension DocumentIndex {
     /// How much a word counts in each column, for BM25. Measured: Documentation/decisions/document-index.md.
     static let titleWeight = 2.0, headingWeight = 2.0, bodyWeight = 1.0
 
-    /// How many passages of each list are fused, at least.
+    /// How many passages of each list are fused, at least: one that is in several lists may be far from the first one of each.
     private static let fusedCandidates = 50
+    /// The same for a question and earlier ones, whose lists are more different.
+    private static let candidatesAfterOthers = 200
 
     /// The most words of a question that are searched.
     private static let wordLimit = 64
@@ -53,8 +55,7 @@ extension DocumentIndex {
         let embedder = method == .words ? nil : embedder
         if let embedder { try check(embedder) }
         let vectors = embedder?.vectors([question] + (context.map { [$0.text] } ?? []), .query) ?? [], width = embedder?.model.width ?? 0
-        // A passage that fits several lists may be far from the first one of each.
-        let candidates = vectors.isEmpty && context == nil ? limit : max(Self.fusedCandidates, limit)
+        let candidates = max(limit, context != nil ? Self.candidatesAfterOthers : vectors.isEmpty ? 0 : Self.fusedCandidates)
         return try run { () throws(SQLiteError) in
             var words = WordMatches(), near: [FoundPassage] = []
             if method != .vectors || vectors.isEmpty {

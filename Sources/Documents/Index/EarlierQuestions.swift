@@ -12,8 +12,9 @@ struct EarlierQuestions {
     /// Whether the question has no subject of its own, as "And why?", so that only they are searched.
     let isOnlySubject: Bool
 
-    /// How much a passage's share of the best score counts, beside that for the question itself.
-    var weight: Double { isReferredTo ? 1 : 0.5 }
+    /// How much a passage's share of the best score counts, beside that for the question itself. Below a half, what fits only the earlier
+    /// questions does not get into the prompt for a new one.
+    var weight: Double { isReferredTo ? 1 : 0.4 }
 
     /// Whether what fits them counts, where this fits the question itself: nothing but it answers a question about something new.
     func counts(beside found: [FoundPassage]) -> Bool { isReferredTo || !found.isEmpty }
