@@ -60,57 +60,40 @@ class Check:
         with self.open(server.url, columns, rows) as terminal:
             terminal.wait("trent")
             for mark in ["trent", "Why does", "Database", "user.", "Tokens/s"]:
-                terminal.keys("Tab")
-                terminal.wait(mark if mark != "user." else "conversations.list")
+                terminal.keys("Tab", shown=mark if mark != "user." else "conversations.list")
             for key, mark in [("BTab", "conversations.list"), ("Left", "Health"), ("Right", "conversations.list"), ("4", "Health"), ("3", "Why"), ("2", "trent")]:
-                terminal.keys(key)
-                terminal.wait(mark)
+                terminal.keys(key, shown=mark)
             # Sorting: the next order is by name.
-            terminal.keys("s")
-            terminal.wait("NAME▲")
-            terminal.keys("S")
-            terminal.wait("NAME▼")
-            terminal.keys("S")
-            terminal.wait(lambda screen: "NAME▲" in screen and "ada" in screen)
-            terminal.keys("End")
-            terminal.wait("日本語の名前")
-            terminal.keys("Home", "NPage", "PPage", "Down", "Up")
-            terminal.wait("ada")
+            terminal.keys("s", shown="NAME▲")
+            terminal.keys("S", shown="NAME▼")
+            terminal.keys("S", shown=lambda screen: "NAME▲" in screen and "ada" in screen)
+            terminal.keys("End", shown="日本語の名前")
+            terminal.keys("Home", "NPage", "PPage", "Down", "Up", shown="ada")
             # Filter, open a user, a conversation, go back.
             terminal.keys("/")
             terminal.type("AD")
             terminal.wait(lambda screen: "ada" in screen and "bob" not in screen)
-            terminal.keys("Enter", "Enter")
-            terminal.wait("enabled")
+            terminal.keys("Enter", "Enter", shown="enabled")
             terminal.wait(lambda screen: "TITLE" in screen and "A long line" in screen)
-            terminal.keys("s", "Enter")
-            terminal.wait("by ada")
+            terminal.keys("s", "Enter", shown="by ada")
             terminal.keys("End")
             terminal.keys("/")
             terminal.type("by ada")
-            terminal.keys("Enter", "n", "N")
-            terminal.wait("by ada")
-            terminal.keys("Escape")
-            terminal.wait("enabled")
-            terminal.keys("Escape")
-            terminal.wait("AD" if not low else "filter")
-            terminal.keys("Escape")
-            terminal.wait("bob")
+            terminal.keys("Enter", "n", "N", shown="by ada")
+            terminal.keys("Escape", shown="enabled")
+            terminal.keys("Escape", shown="AD" if not low else "filter")
+            terminal.keys("Escape", shown="bob")
             # Text that users wrote is shown, and does nothing.
             terminal.keys("3", "/")
             terminal.type("Look")
             terminal.wait(lambda screen: "Look:" in screen and "Why" not in screen)
-            terminal.keys("Enter", "Enter")
-            terminal.wait("␛[31mred␛[0m")
+            terminal.keys("Enter", "Enter", shown="␛[31mred␛[0m")
             for part in ["␛]0;title␇", "日本語のテキスト", "🎉"]:
                 terminal.wait(lambda screen, part=part: part in screen.replace("\n", "")) if columns > 40 else None
             assert "\u202e" not in terminal.screen() and "title" not in terminal.tmux("display-message", "-p", "#{pane_title}")
-            terminal.keys("u")
-            terminal.wait("enabled")
-            terminal.keys("?")
-            terminal.wait("Keys")
-            terminal.keys("End")
-            terminal.wait("quit")
+            terminal.keys("u", shown="enabled")
+            terminal.keys("?", shown="Keys")
+            terminal.keys("End", shown="quit")
             terminal.keys("Escape", "C-l", "r", "q")
             terminal.wait_for_end(0)
 
@@ -118,29 +101,22 @@ class Check:
         with self.open(server.url, 80, 24, term="xterm-256color") as terminal:
             terminal.wait("trent")
             terminal.keys("2", "/")
-            terminal.type("bob")
-            terminal.keys("Enter")
-            terminal.wait(lambda screen: "Users 1 " in screen)
-            terminal.keys("d")
-            terminal.wait("Disable bob?")
+            terminal.enter("bob", shown=lambda screen: "Users 1 " in screen)
+            terminal.keys("d", shown="Disable bob?")
             terminal.keys("Enter")                                                # No is the default
             terminal.wait("Disable bob?", gone=True)
             assert not user(server, "bob")["disabled"]
-            terminal.keys("d", "y")
-            terminal.wait("bob (disabled)")
+            terminal.keys("d", "y", shown="bob (disabled)")
             assert user(server, "bob")["disabled"]
             terminal.keys("d", "Right", "Enter")
             terminal.wait("(disabled)", gone=True)
             assert not user(server, "bob")["disabled"]
-            terminal.keys("p", "y")
-            screen = terminal.wait("Code for bob")
+            screen = terminal.keys("p", "y", shown="Code for bob")
             code = re.search(r"│ ([0-9a-zA-Z-]{12,})\s", screen).group(1)
             status, answer = server.ask("POST", "/api/auth/reset-password", {"username": "bob", "code": code, "new_password": "anotherpassword"})
             assert status in (200, 201), answer
-            terminal.keys("Enter", "Enter")
-            terminal.wait("API keys")
-            terminal.keys("e", "y")
-            terminal.wait("signed out everywhere")
+            terminal.keys("Enter", "Enter", shown="API keys")
+            terminal.keys("e", "y", shown="signed out everywhere")
             # The mouse: the second tab, a row, and the row again. Clicks on rows that are loading do nothing.
             def click(column, row):
                 terminal.type(f"\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m")
@@ -177,18 +153,12 @@ class Check:
         with self.open(server.url, 80, 24) as terminal:
             terminal.wait("trent")
             for _ in range(2):
-                terminal.keys("C-z")
-                terminal.wait("Stopped")
-                terminal.type("fg")
-                terminal.keys("Enter")
-                terminal.wait("trent")
-                terminal.keys("4")
-                terminal.wait("Health")
+                terminal.keys("C-z", shown="Stopped")
+                terminal.enter("fg", shown="trent")
+                terminal.keys("4", shown="Health")
                 # Ctrl-Z discards keys that the program has not read.
-                terminal.keys("1")
-                terminal.wait("trent")
-            terminal.keys("q")
-            terminal.wait(lambda screen: "$" in screen.rstrip().split("\n")[-1])
+                terminal.keys("1", shown="trent")
+            terminal.keys("q", shown=lambda screen: "$" in screen.rstrip().split("\n")[-1])
 
     def terminals(self, server):
         """Terminals without colors, and those that cannot show a screen."""
@@ -217,10 +187,8 @@ class Check:
         with self.open(server.url, 80, 24) as terminal:
             users = [user["username"] for user in admin(server, "GET", "users?limit=200")[1]["users"]]
             # The table is still loading.
-            terminal.keys("2", "s", "Down", "Enter")
-            terminal.wait("enabled")
-            terminal.keys("Escape")
-            terminal.wait("NAME▲")
+            terminal.keys("2", "s", "Down", "Enter", shown="enabled")
+            terminal.keys("Escape", shown="NAME▲")
             terminal.tmux("set-buffer", "Dy\nKy\nq\n")
             terminal.tmux("paste-buffer", "-p")
             terminal.wait("Pasted text is ignored")
@@ -239,8 +207,7 @@ class Check:
             terminal.wait_for_end(0)
             terminal.tmux("set-buffer", "echo pas''ted")
             terminal.tmux("paste-buffer", "-p")
-            terminal.keys("Enter")
-            terminal.wait("\npasted")
+            terminal.keys("Enter", shown="\npasted")
 
     def replicas(self):
         """Two servers on one database are both on the screen."""
@@ -255,8 +222,7 @@ class Check:
                 assert sorted(server["name"] for server in found) == ["alpha", "beta"] and all(server["slots"] > 0 for server in found), found
                 for columns, rows in SIZES:
                     with self.open(server.url, columns, rows, "--interval", "1s") as terminal:
-                        terminal.keys("4")
-                        terminal.wait(lambda screen: "Servers on this database" in screen and "alpha" in screen and "beta" in screen)
+                        terminal.keys("4", shown=lambda screen: "Servers on this database" in screen and "alpha" in screen and "beta" in screen)
                         terminal.keys("q")
                         terminal.wait_for_end(0)
 
@@ -270,16 +236,14 @@ class Check:
                 server.account("ada")
                 with self.open(server.url, 100, 24, key="a wrong admin key") as terminal:
                     terminal.wait("rejects the admin key")
-                    terminal.keys("Tab", "?")
-                    terminal.wait("Keys")
+                    terminal.keys("Tab", "?", shown="Keys")
                     terminal.keys("Escape", "q")
                     terminal.wait_for_end(0)
                 terminal = self.open(server.url, 100, 24, "--interval", "1s")
                 terminal.wait("ada")
             with terminal:
                 terminal.wait(lambda screen: "no connection" in screen and "ada" in screen and "Next attempt in" in screen)
-                terminal.keys("2", "Down", "?")
-                terminal.wait("Keys")
+                terminal.keys("2", "Down", "?", shown="Keys")
                 terminal.keys("Escape")
                 with Server(self.slm, self.checkpoint, *options, database=database) as server:
                     server.account("bob")

@@ -36,39 +36,28 @@ def check_keys(slm, server, folder):
     environment = {"SLM_ADMIN_KEY": ADMIN_KEY, "SLM_API_URL": server.url, "EDITOR": str(editor), "VISUAL": ""}
     with Terminal([slm, "training", "review"], 60, 20, environment) as terminal:
         terminal.wait("First?  (7 left)")
-        terminal.keys("?")
-        terminal.wait("press i, e, s, c, t or q.")
+        terminal.keys("?", shown="press i, e, s, c, t or q.")
         terminal.keys("Up")
-        terminal.keys("i")
-        terminal.wait("Second?  (6 left)")
+        terminal.keys("i", shown="Second?  (6 left)")
         assert chat(server, "First")["state"] == "included"
-        terminal.keys("e")
-        screen = terminal.wait("(5 left)")
+        screen = terminal.keys("e", shown="(5 left)")
         assert chat(server, "Second")["state"] == "excluded"
         # The text is there without its escape sequences: the screen was not cleared, and nothing has a color of its own.
         assert "Look: [31mred[2J" in screen and "First?" in screen and "end" in screen, screen
         assert terminal.tmux("display-message", "-p", "#{pane_title}").strip() != "title"
-        terminal.keys("s")
-        terminal.wait("Fourth?  (4 left)")
-        terminal.keys("c")
-        terminal.wait("corrected by an owner: Four.")
+        terminal.keys("s", shown="Fourth?  (4 left)")
+        terminal.keys("c", shown="corrected by an owner: Four.")
         assert chat(server, "Fourth")["messages"][1]["owner_correction"] == "Four."
-        terminal.keys("t")
-        terminal.wait("Tags, separated by commas:")
-        terminal.type("numbers, two  words")
-        terminal.keys("Enter")
-        terminal.wait("tags: numbers, two words")
+        terminal.keys("t", shown="Tags, separated by commas:")
+        terminal.enter("numbers, two  words", shown="tags: numbers, two words")
         assert chat(server, "Fourth")["tags"] == ["numbers", "two words"]
-        terminal.keys("i")
-        terminal.wait("Fifth?  (3 left)")
+        terminal.keys("i", shown="Fifth?  (3 left)")
         assert chat(server, "Fourth")["state"] == "included"
         # An editor that is not there is reported, and the review goes on.
         editor.unlink()
-        terminal.keys("c")
-        terminal.wait("the editor failed; set EDITOR to one that is installed.")
+        terminal.keys("c", shown="the editor failed; set EDITOR to one that is installed.")
         terminal.resize(30, 8)
-        terminal.keys("q")
-        terminal.wait(lambda _: not terminal.children())
+        terminal.keys("q", shown=lambda _: not terminal.children())
         assert chat(server, "Fifth")["state"] == "new"
         terminal.resize(60, 20)
         terminal.wait(lambda _: terminal.terminal_modes() == terminal.modes)
@@ -80,18 +69,15 @@ def check_end(slm, server):
     environment = {"SLM_ADMIN_KEY": ADMIN_KEY, "SLM_API_URL": server.url}
     with Terminal([slm, "training", "review", "--search", "th?"], 30, 8, environment) as terminal:
         terminal.wait("(3 left)")
-        terminal.keys("C-c")
-        terminal.wait(lambda _: not terminal.children())
+        terminal.keys("C-c", shown=lambda _: not terminal.children())
         terminal.wait(lambda _: terminal.terminal_modes() == terminal.modes)
         assert [chat(server, title)["state"] for title in ("Fifth", "Sixth", "Seventh")] == ["new"] * 3
-        terminal.type(f"{slm} training review --search th?")
-        terminal.keys("Enter")
+        terminal.enter(f"{slm} training review --search th?")
         for left in (3, 2, 1):
             terminal.wait(f"({left} left)")
             terminal.keys("i")
         terminal.wait("all chats are reviewed")
-        terminal.keys("Up", "Enter")
-        terminal.wait("there are no new chats to revi")
+        terminal.keys("Up", "Enter", shown="there are no new chats to revi")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLM_")} | environment
     done = subprocess.run([slm, "training", "review"], capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 2 and "expected a terminal" in done.stderr, (done.returncode, done.stderr)

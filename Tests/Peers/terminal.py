@@ -33,8 +33,7 @@ class Terminal:
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
         self.wait("$")
         self.modes = self.terminal_modes()
-        self.type(" ".join(map(shlex.quote, command)))
-        self.keys("Enter")
+        self.enter(" ".join(map(shlex.quote, command)))
 
     def __enter__(self):
         return self
@@ -58,9 +57,16 @@ class Terminal:
     def type(self, text):
         self.tmux("send-keys", "-l", text)
 
-    def keys(self, *names):
+    def keys(self, *names, shown=None):
+        """Sends keys. Waits until the screen shows a text, or a function of the screen is true, and returns the screen."""
         for name in names:
             self.tmux("send-keys", name)
+        return shown and self.wait(shown)
+
+    def enter(self, line, shown=None):
+        """Types a line and its end, and waits as `keys` does."""
+        self.type(line)
+        return self.keys("Enter", shown=shown)
 
     def resize(self, columns, rows):
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
@@ -87,9 +93,7 @@ class Terminal:
         """Waits for the end of the program, and checks its exit status and that the terminal is as it was."""
         wait_for(lambda: not self.children(), message=lambda: f"the program did not end:\n{self.screen()}")
         # Ctrl-C ends a line of several commands, so this is a line of its own.
-        self.type("echo status $?")
-        self.keys("Enter")
-        self.wait(f"status {status}\n")
+        self.enter("echo status $?", shown=f"status {status}\n")
         # The shell changes the modes while it reads a line.
         wait_for(lambda: self.terminal_modes() == self.modes, message=lambda: f"the terminal is not restored:\n{self.modes}\n{self.terminal_modes()}")
         shown = self.tmux("display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").split()

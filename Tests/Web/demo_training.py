@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "Tests/Peers"))
 from served import KEY, PASSWORD, UNLIMITED, Server  # noqa: E402
-from stage import fill_account, launch, show  # noqa: E402
+from stage import click, fill_account, launch, press, show  # noqa: E402
 from training_area import processes  # noqa: E402
 
 COLORS = {
@@ -79,8 +79,7 @@ def chat(server, page, shot):
     page.click("[aria-label='Correct answer']")
     page.fill(".correct textarea", sentence(thing))
     shot("correct", page)
-    page.click(".correct .primary")
-    page.wait_for_selector(".corrected >> text=Corrected by you")
+    click(page, ".correct .primary", ".corrected >> text=Corrected by you")
     return len(questions)
 
 
@@ -89,13 +88,11 @@ def walk(server, page, steps, shot):
     page.click("#training-link")
     show(page, server.url + "/#/training/chats?rating=corrected&state=new", "text=40 chats match")
     page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".reader")
+    press(page, "Enter", shown=".reader")
     shot("review")
     page.keyboard.press("Escape")
     page.check("[aria-label='Select all that are shown']")
-    page.click(".bulk >> text=Include")
-    page.wait_for_selector(".toast >> text=Included: 40 chats.")
+    click(page, ".bulk >> text=Include", ".toast >> text=Included: 40 chats.")
     # A toast would cover the next screenshots.
     page.click(".toast [aria-label='Dismiss']")
     show(page, server.url + "/#/training/runs/new", ".estimate >> text=This run fits on this machine.")
@@ -107,8 +104,7 @@ def walk(server, page, steps, shot):
         page.fill("#training-area >> internal:label=Budget", str(steps))
     page.wait_for_selector(".estimate[aria-busy=false]")
     shot("fine-tune")
-    page.click("button >> text=Start")
-    page.wait_for_selector("h2 >> text=colors")
+    click(page, "button >> text=Start", "h2 >> text=colors")
     page.wait_for_selector("text=The run has finished.", timeout=3_600_000)
     shot("run")
     page.goto(server.url + "/#/training/compare")
@@ -117,11 +113,9 @@ def walk(server, page, steps, shot):
     print(page.inner_text(".verdict"))
     shot("compare")
     identifier = page.url.split("/")[-1]
-    page.click("text=Promote…")
-    page.wait_for_selector("dialog >> text=The gate passed")
+    click(page, "text=Promote…", "dialog >> text=The gate passed")
     shot("promote")
-    page.click("dialog .primary")
-    page.wait_for_selector(".area-head .pill >> text=Active")
+    click(page, "dialog .primary", ".area-head .pill >> text=Active")
     show(page, server.url + "/#/training/models", ".card.active >> text=colors")
     page.wait_for_selector("text=This server does not serve it yet", state="detached", timeout=60_000)
     shot("models")
@@ -131,10 +125,8 @@ def walk(server, page, steps, shot):
 def roll_back(server, page, shot):
     """Makes the model before active again."""
     page.goto(server.url + "/#/training/models")
-    page.click(".area-head >> text=Roll back to")
-    page.wait_for_selector(".toast >> text=is active again.")
-    page.click(".toast [aria-label='Dismiss']")
-    page.wait_for_selector(".card.archived >> text=colors")
+    click(page, ".area-head >> text=Roll back to", ".toast >> text=is active again.")
+    click(page, ".toast [aria-label='Dismiss']", ".card.archived >> text=colors")
     page.wait_for_selector("text=This server does not serve it yet", state="detached", timeout=60_000)
     shot("rollback")
 

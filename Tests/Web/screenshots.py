@@ -22,7 +22,7 @@ CONVERSATIONS = [
 
 
 def take(stage, scheme):
-    from stage import answered, ask
+    from stage import answered, ask, show
 
     desktop = stage.open(height=860, color_scheme=scheme, reduced_motion="reduce")
     stage.register(desktop, f"ada-{scheme}")
@@ -41,8 +41,7 @@ def take(stage, scheme):
         viewport={"width": 390, "height": 780}, device_scale_factor=1.5, is_mobile=True, has_touch=True, color_scheme=scheme,
         reduced_motion="reduce", storage_state=desktop.context.storage_state())
     page = phone.new_page()
-    page.goto(stage.url + "/")
-    page.wait_for_selector("#model:not(:empty)")
+    show(page, stage.url + "/", "#model:not(:empty)")
     if scheme == "dark":
         page.tap("#toggle-sidebar")
         page.tap("#conversations a")
@@ -55,18 +54,16 @@ def take(stage, scheme):
 
 def take_feedback(stage):
     """Alternatives, a correction and a rating, where chats may be used for training."""
-    from stage import answered, ask
+    from stage import answered, ask, click
 
     page = stage.open(height=640, color_scheme="light", reduced_motion="reduce")
     stage.register(page, "grace")
     ask(page, "What is the capital of Peru?")
-    page.click("[aria-label='Regenerate answer']")
-    page.wait_for_selector(".alternatives")
+    click(page, "[aria-label='Regenerate answer']", ".alternatives")
     answered(page)
     page.click("[aria-label='Correct answer']")
     page.fill(".correct textarea", "The capital of Peru is Lima, on the coast of the Pacific.")
-    page.click(".correct .primary")
-    page.wait_for_selector(".corrected")
+    click(page, ".correct .primary", ".corrected")
     page.click("[aria-label='Bad answer']")
     page.check(".reasons [value=incomplete]")
     page.wait_for_timeout(300)

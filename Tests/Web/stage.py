@@ -50,8 +50,10 @@ class Stage:
     def url(self):
         return BASE_URL or f"http://127.0.0.1:{self.server.port}"
 
-    def restart(self):
+    def stop(self):
+        """Stops the server. Returns a function that starts it again."""
         port = self.server.port
+        self.server.kill()
         return lambda: setattr(self, "server", mock_server.Server(self.world, port))
 
     def open(self, hash="", width=1180, height=780, **context):
@@ -125,6 +127,27 @@ def show(page, address, selector):
 def reload(page, selector):
     page.reload()
     page.wait_for_selector(selector)
+
+
+def click(page, selector, shown):
+    """Clicks what a selector finds, and waits for what another one finds."""
+    page.click(selector)
+    page.wait_for_selector(shown)
+
+
+def press(page, *keys, shown=None):
+    """Presses keys, and waits for what a selector finds."""
+    for key in keys:
+        page.keyboard.press(key)
+    if shown:
+        page.wait_for_selector(shown)
+
+
+def downloaded(page, selector):
+    """Clicks what a selector finds. Returns the download that begins with it."""
+    with page.expect_download() as download:
+        page.click(selector)
+    return download.value
 
 
 def fill_account(page, name, password="correct horse"):

@@ -1,7 +1,7 @@
 """Answers from documents: the choice, the sources, citations, the panel with a passage."""
 import json
 
-from stage import answered, ask, eventually, overflow, reload, scripted
+from stage import answered, ask, click, downloaded, eventually, overflow, reload, scripted
 from test_safety import check_axe
 
 NOTES, MANUALS = ({"name": "notes", "files": 2, "passages": 40}, {"name": "manuals", "files": 1, "passages": 1})
@@ -92,12 +92,9 @@ def test_sources(stage):
     page.keyboard.press("Escape")
     for number, expected in enumerate(["- [1] manual/pump.md, line 12: Garden pump > Reset\n- [2] valve.pdf, page 3\n", '"heading": "Garden pump > Reset"']):
         page.click("#export")
-        with page.expect_download() as download:
-            page.click(f"role=menuitem >> nth={number}")
-        with open(download.value.path()) as file:
-            assert expected in file.read()
-    page.click("[aria-label='Regenerate answer']")
-    page.wait_for_selector(".alternatives")
+        download = downloaded(page, f"role=menuitem >> nth={number}")
+        assert expected in download.path().read_text()
+    click(page, "[aria-label='Regenerate answer']", ".alternatives")
     answered(page)
     assert page.locator(".source").count() == 2, "another answer has no sources"
     ask(page, "zither")
@@ -119,8 +116,7 @@ def test_file_of_a_source(stage):
         page.click(f".source >> nth={source}")
         eventually(lambda: page.inner_text("#passage-status") == said)
         assert page.is_hidden("#passage-download"), "the server does not send files of its own"
-        page.click("#passage-document")
-        page.wait_for_selector(".document-part[aria-current]")
+        click(page, "#passage-document", ".document-part[aria-current]")
         assert page.locator(".document-view .notice:visible").all_inner_texts() == ([said] if said else [])
         texts = page.locator(".document-text").all_inner_texts()
         page.keyboard.press("Escape")
@@ -133,8 +129,7 @@ def test_file_of_a_source(stage):
     # Documents that the server does not have any more.
     stage.allowed.append("404")
     stage.world.documents = []
-    page.click(".source >> nth=0")
-    page.wait_for_selector("#passage-status >> text=Unknown documents notes.")
+    click(page, ".source >> nth=0", "#passage-status >> text=Unknown documents notes.")
     assert "hold the red button" in page.inner_text("#passage-text")
 
 

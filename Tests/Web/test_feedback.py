@@ -1,7 +1,7 @@
 """Tests of alternatives, ratings, corrections, settings of a conversation, the notice about training, and colored code."""
 import re
 
-from stage import answered, ask, eventually, overflow, reload, scripted, texts
+from stage import answered, ask, click, downloaded, eventually, overflow, press, reload, scripted, texts
 
 
 def conversation(stage):
@@ -29,8 +29,7 @@ def test_alternatives(stage):
     # With the keyboard alone; the button keeps the focus.
     page.focus("[aria-label='Previous answer']")
     for expected in ("2 of 3", "1 of 3"):
-        page.keyboard.press("Enter")
-        page.wait_for_selector(f".alternatives >> text={expected}")
+        press(page, "Enter", shown=f".alternatives >> text={expected}")
     eventually(lambda: page.evaluate("document.activeElement.ariaLabel") == "Next answer")
     eventually(lambda: page.inner_text("#announcer") == "1 of 3")
     # Another question branches, too, and brings back its own answers.
@@ -41,8 +40,7 @@ def test_alternatives(stage):
     eventually(lambda: page.locator(".message").count() == 2)
     answered(page)
     assert page.inner_text(".message.user .alternatives span") == "2 of 2"
-    page.click("[aria-label='Previous message']")
-    page.wait_for_selector(".message.user >> text=And then?")
+    click(page, "[aria-label='Previous message']", ".message.user >> text=And then?")
     assert page.locator(".message").count() == 4 and texts(page, "user")[0] == "/markdown"
     assert page.locator(".alternatives span").all_inner_texts() == ["1 of 2", "1 of 3"]
     reload(page, ".message.assistant >> nth=1")
@@ -59,13 +57,11 @@ def test_failed_regeneration_keeps_the_answer(stage):
     footer(page, "Regenerate answer").click()
     page.wait_for_selector(".error >> text=Out of order.")
     assert texts(page, "assistant") == answer and page.locator(".unsent").count() == 0
-    page.click(".retry")
-    page.wait_for_selector(".alternatives >> text=2 of 2")
+    click(page, ".retry", ".alternatives >> text=2 of 2")
     assert page.locator(".error").count() == 0
     stage.allowed.append("409")
     stage.world.faults.append(("POST", "/api/conversations", {"status": 409, "message": "An answer is in progress."}))
-    page.click("[aria-label='Previous answer']")
-    page.wait_for_selector(".toast >> text=An answer is in progress.")
+    click(page, "[aria-label='Previous answer']", ".toast >> text=An answer is in progress.")
     assert page.inner_text(".alternatives span") == "2 of 2"
 
 
@@ -86,18 +82,15 @@ def test_rating(stage):
     assert answer["rating"] == {"rating": "bad", "reason": "incorrect", "comment": "It is <b>wrong</b>."}, answer["rating"]
     assert page.evaluate("document.activeElement.ariaLabel") == "Bad answer"
     reload(page, "[aria-label='Bad answer'][aria-pressed=true]")
-    page.click("[aria-label='Good answer']")
-    page.wait_for_selector(".reasons >> text=What was good?")
+    click(page, "[aria-label='Good answer']", ".reasons >> text=What was good?")
     page.keyboard.press("Escape")
     page.wait_for_selector(".reasons", state="detached")
     assert conversation(stage)["messages"][1]["rating"] == {"rating": "good"}
-    page.click("[aria-label='Good answer']")
-    page.wait_for_selector("[aria-label='Good answer'][aria-pressed=false]")
+    click(page, "[aria-label='Good answer']", "[aria-label='Good answer'][aria-pressed=false]")
     assert "rating" not in conversation(stage)["messages"][1]
     stage.allowed.append("500")
     stage.world.faults.append(("PUT", "/api/conversations", {"status": 500, "message": "Not written."}))
-    page.click("[aria-label='Bad answer']")
-    page.wait_for_selector(".toast >> text=Not written.")
+    click(page, "[aria-label='Bad answer']", ".toast >> text=Not written.")
     assert page.get_attribute("[aria-label='Bad answer']", "aria-pressed") == "false"
 
 
@@ -110,8 +103,7 @@ def test_correction(stage):
     footer(page, "Correct answer").click()
     assert abs(page.locator(".correct textarea").bounding_box()["y"] - top) < 4 and page.is_hidden(".assistant .body")
     page.fill(".correct textarea", "A **better** answer")
-    page.click(".correct .primary")
-    page.wait_for_selector(".corrected >> text=Corrected by you")
+    click(page, ".correct .primary", ".corrected >> text=Corrected by you")
     assert page.inner_text(".assistant .body") == "A better answer" and page.locator(".assistant .body strong").count() == 1
     assert conversation(stage)["messages"][1]["correction"] == "A **better** answer"
     page.click("text=Show original")
@@ -120,10 +112,8 @@ def test_correction(stage):
     page.keyboard.press("Enter")
     assert page.inner_text(".assistant .body") == "A better answer"
     page.click("#export")
-    with page.expect_download() as download:
-        page.click("role=menuitem >> nth=1")
-    with open(download.value.path()) as file:
-        text = file.read()
+    download = downloaded(page, "role=menuitem >> nth=1")
+    text = download.path().read_text()
     assert '"correction": "A **better** answer"' in text and original.split()[0] in text
     reload(page, ".corrected")
     footer(page, "Correct answer").click()
@@ -174,8 +164,7 @@ def test_settings_of_a_conversation(stage):
     page.click("#conversation .primary")
     eventually(lambda: conversation(stage)["system_prompt"] is None)
     # A new chat has none, and a guest's is sent with each message.
-    page.click("#log-out")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#log-out", "#guest:not([hidden])")
     page.click("#open-conversation")
     assert page.input_value("#system-prompt") == "" and page.is_hidden("#conversation-training-row")
     page.fill("#system-prompt", "Be kind.")
@@ -190,8 +179,7 @@ def test_settings_of_a_conversation(stage):
     page.click("#new-chat")
     page.click("#open-conversation")
     assert page.input_value("#system-prompt") == ""
-    page.keyboard.press("Escape")
-    page.wait_for_selector(f"#model-name:not([hidden]) >> text={stage.world.model}")
+    press(page, "Escape", shown=f"#model-name:not([hidden]) >> text={stage.world.model}")
 
 
 @scripted
@@ -203,8 +191,7 @@ def test_training(stage):
     reload(page, "#training >> text=Your chats may be used to train the model.")
     ask(page, "Hello")
     assert "collect" not in stage.world.requests[-1]
-    page.click("#training-switch")
-    page.wait_for_selector("#training >> text=Your chats are not used for training.")
+    click(page, "#training-switch", "#training >> text=Your chats are not used for training.")
     ask(page, "Hello again")
     assert stage.world.requests[-1]["collect"] is False
     page.click("#open-settings")
@@ -215,24 +202,19 @@ def test_training(stage):
     assert "collect" not in stage.world.requests[-1]
     stage.register(page)
     page.wait_for_selector("#training >> text=This chat may be used to train the model.")
-    page.click("#training-switch")
-    page.wait_for_selector("#training >> text=This chat is not used for training.")
+    click(page, "#training-switch", "#training >> text=This chat is not used for training.")
     ask(page, "A secret")
     assert stage.world.requests[-1]["training"] is False and conversation(stage)["training"] is False
-    page.click("#training-switch")
-    page.wait_for_selector("#training >> text=may be used")
+    click(page, "#training-switch", "#training >> text=may be used")
     assert conversation(stage)["training"] is True
-    page.click(".account-link")
-    page.wait_for_selector("#account-training:checked")
+    click(page, ".account-link", "#account-training:checked")
     page.uncheck("#account-training")
     eventually(lambda: len(stage.world.left_out) == 1)
-    page.click("#conversations a")
-    page.wait_for_selector("#training >> text=Your account is left out of training.")
+    click(page, "#conversations a", "#training >> text=Your account is left out of training.")
     assert page.is_hidden("#training-switch")
     reload(page, "#training >> text=Your account is left out of training.")
     page.focus("#conversations a")
-    page.keyboard.press("Delete")
-    page.wait_for_selector(".toast >> text=not used for training any more")
+    press(page, "Delete", shown=".toast >> text=not used for training any more")
 
 
 @scripted
@@ -330,16 +312,14 @@ def test_feedback_is_stored(stage):
     ask(page, "What comes after 3?")
     footer(page, "Regenerate answer").click()
     page.wait_for_selector(".alternatives >> text=2 of 2")
-    page.click("[aria-label='Previous answer']")
-    page.wait_for_selector(".alternatives >> text=1 of 2")
+    click(page, "[aria-label='Previous answer']", ".alternatives >> text=1 of 2")
     footer(page, "Bad answer").click()
     page.check(".reasons [value=incorrect]")
     page.click(".reasons .primary")
     page.wait_for_selector(".reasons", state="detached")
     footer(page, "Correct answer").click()
     page.fill(".correct textarea", "After 3 comes four.")
-    page.click(".correct .primary")
-    page.wait_for_selector(".corrected")
+    click(page, ".correct .primary", ".corrected")
     page.click("#open-conversation")
     page.fill("#system-prompt", "Be exact.")
     page.click("#conversation .primary")
@@ -350,8 +330,7 @@ def test_feedback_is_stored(stage):
     page.click("#open-conversation")
     assert page.input_value("#system-prompt") == "Be exact."
     page.keyboard.press("Escape")
-    page.click("[aria-label='Next answer']")
-    page.wait_for_selector(".alternatives >> text=2 of 2")
+    click(page, "[aria-label='Next answer']", ".alternatives >> text=2 of 2")
     assert page.locator(".corrected").count() == 0
     ask(page, "And after 4?")
     assert page.locator(".message").count() == 4 and page.locator(".alternatives").count() == 1

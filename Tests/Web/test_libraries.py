@@ -6,7 +6,7 @@ import time
 
 import mock_libraries
 import mock_server
-from stage import ask, eventually, overflow, reload, scripted
+from stage import ask, click, downloaded, eventually, fill_account, overflow, press, reload, scripted
 from test_safety import CONTROLS, check_axe
 
 MANUAL = "# Garden pump\n\n" + "\n\n".join(f"To reset pump number {n}, hold the red button for {n} seconds." for n in range(60))
@@ -30,8 +30,7 @@ def open_account(stage, space=100_000_000, **window):
 
 def open_library(page, name="Garden"):
     page.click("#choose-documents")
-    page.click(f"role=button[name=/(Manage|View) {name}/]")
-    page.wait_for_selector("#library .library")
+    click(page, f"role=button[name=/(Manage|View) {name}/]", "#library .library")
 
 
 def create(page, name="Garden"):
@@ -79,8 +78,7 @@ def test_button_of_documents(stage):
     page.click("#choose-documents")
     assert page.is_visible("#no-documents") and page.is_visible("#library-form")
     page.keyboard.press("Escape")
-    page.click("#log-out")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#log-out", "#guest:not([hidden])")
     page.wait_for_selector("#choose-documents", state="hidden")
     stage.world.documents = [{"name": "manuals", "files": 2, "passages": 4}]
     page.reload()
@@ -138,8 +136,7 @@ def test_library_from_creation_to_answer(stage):
     for file in library["files"].values():
         file["ready_at"] = 0
     page.wait_for_selector("#document-choices label >> text=2 files, 60 passages")
-    page.click("role=button[name='Manage Garden']")
-    page.wait_for_selector("#library .library")
+    click(page, "role=button[name='Manage Garden']", "#library .library")
     assert rows(page) == ["photo.png 5 bytes · skipped: not a text", f"pump.md {len(MANUAL) / 1000:.2f} kB · 60 passages"], rows(page)
     page.keyboard.press("Escape")
     ask(page, "How do I reset the pump?")
@@ -265,8 +262,7 @@ def test_files_are_found(stage):
     open_library(page, "Small")
     assert page.locator(find).count() == 0
     page.click("#documents-back")
-    page.click("role=button[name='Manage Garden']")
-    page.wait_for_selector(find)
+    click(page, "role=button[name='Manage Garden']", find)
     assert page.locator(".folders details[open]").count() == 0 and page.inner_text(".file-filter [role=status]") == ""
     page.fill(find, "VALVE man")
     assert rows(page) == ["Valve.md 4 bytes · 1 passage"] and page.inner_text(".file-filter [role=status]") == "1 of 23 files"
@@ -301,8 +297,7 @@ def test_several_files_are_deleted(stage):
     open_library(page, "One file")
     assert page.is_hidden("text=Select files"), "one file needs no selection"
     page.click("#documents-back")
-    page.click("role=button[name='Manage Garden']")
-    page.wait_for_selector("#library .library")
+    click(page, "role=button[name='Manage Garden']", "#library .library")
     assert page.locator("#library .select:visible").count() == 0
     selected = lambda: page.inner_text(".selection [role=status]")
     page.click("text=Select files")
@@ -402,10 +397,8 @@ def test_upload_progress_and_cancel(stage):
     # Uploads continue without the dialog, and a notice leads back.
     stage.world.libraries.pace = 0.4
     add(page, a_file("later.txt", b"word " * 40_000))
-    page.keyboard.press("Escape")
-    page.wait_for_selector(".toast >> text=1 file added to Garden.")
-    page.click(".toast >> text=Show")
-    page.wait_for_selector("#library >> text=later.txt")
+    press(page, "Escape", shown=".toast >> text=1 file added to Garden.")
+    click(page, ".toast >> text=Show", "#library >> text=later.txt")
     # They end with the session.
     stage.world.libraries.pace = 2
     add(page, *(a_file(f"{n}.txt", b"word " * 40_000) for n in range(8)))
@@ -414,8 +407,7 @@ def test_upload_progress_and_cancel(stage):
     assert uploads(page) == [] and page.is_hidden(".sending") and page.is_visible(".drop-help")
     add(page, *(a_file(f"{n}.txt", b"word " * 40_000) for n in range(8)))
     page.keyboard.press("Escape")
-    page.click("#log-out")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#log-out", "#guest:not([hidden])")
     page.wait_for_timeout(1500)
     assert len(names(only_library(stage))) <= 3, names(only_library(stage))
 
@@ -463,8 +455,7 @@ def test_upload_errors(stage):
     # That the file was added is shown until all files have been read, which may be at once.
     eventually(lambda: "patient.txt" in names(only_library(stage)) and uploads(page) == [])
     # Without the server.
-    begin = stage.restart()
-    stage.server.kill()
+    begin = stage.stop()
     add(page, a_file("offline.txt", "x"))
     page.wait_for_selector("#library >> text=The server cannot be reached.")
     begin()
@@ -486,12 +477,10 @@ def test_changes_of_a_library(stage):
     create(page)
     add(page, a_file("a.md", "One."), a_file("b.md", "Two."), a_file("c.md", "Three."))
     status(page, "3 files added.")
-    with page.expect_download() as download:
-        page.click("[aria-label='Download b.md']")
-    assert download.value.suggested_filename == "b.md" and download.value.path().read_text() == "Two."
+    download = downloaded(page, "[aria-label='Download b.md']")
+    assert download.suggested_filename == "b.md" and download.path().read_text() == "Two."
     page.focus("[aria-label='Delete b.md']")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("h2 >> text=Delete b.md?")
+    press(page, "Enter", shown="h2 >> text=Delete b.md?")
     page.keyboard.press("Escape")
     assert focused(page) == "Delete b.md" and len(names(only_library(stage))) == 3
     page.keyboard.press("Enter")
@@ -537,8 +526,7 @@ def test_changes_of_a_library(stage):
 
 
 def ask_and_delete(page, answer):
-    page.click("#library >> text=Delete library")
-    page.wait_for_selector("h2 >> text=Delete Pumps?")
+    click(page, "#library >> text=Delete library", "h2 >> text=Delete Pumps?")
     page.locator("dialog", has_text="cannot be undone").get_by_role("button", name=answer).click()
 
 
@@ -552,8 +540,7 @@ def test_libraries_in_two_tabs(stage):
     second.click("#choose-documents")
     create(page)
     second.wait_for_selector(".document-row >> text=Garden")
-    second.click("role=button[name='Manage Garden']")
-    second.wait_for_selector("#library .library")
+    click(second, "role=button[name='Manage Garden']", "#library .library")
     stage.world.libraries.reading = 3600
     add(page, a_file("pump.md", MANUAL), a_file("valve.md", "Turn it."))
     eventually(lambda: len(rows(second)) == 2)
@@ -576,8 +563,7 @@ def test_libraries_in_two_tabs(stage):
     second.evaluate("dispatchEvent(new Event('focus'))")
     second.wait_for_selector("#library >> text=gauge.md")
     stage.allowed.append("404")
-    page.click("#library >> text=Delete library")
-    page.locator("dialog", has_text="cannot be undone").get_by_role("button", name="Delete library").click()
+    delete(page, "#library >> text=Delete library", "Delete library")
     status(second, "Garden was deleted, or is not shared with you any more.")
     assert second.locator("#library .library").count() == 0 and second.is_visible("#documents-list")
 
@@ -591,8 +577,7 @@ def test_deleted_library_of_a_conversation(stage):
     conversation = list(stage.world.conversations.values())[-1]
     open_library(page)
     page.click("text=Name, sharing and more")
-    page.click("#library >> text=Delete library")
-    page.locator("dialog", has_text="cannot be undone").get_by_role("button", name="Delete library").click()
+    delete(page, "#library >> text=Delete library", "Delete library")
     status(page, "Garden was deleted.")
     assert conversation["documents"] == []
     # One that another account has deleted.
@@ -601,8 +586,7 @@ def test_deleted_library_of_a_conversation(stage):
     page.click("#choose-documents")
     assert page.locator("#document-choices label").all_inner_texts() == ["A library deleted, or not shared with you any more"]
     page.fill("#library-name", "Other")
-    page.click("#create-library")
-    page.wait_for_selector("#library .library")
+    click(page, "#create-library", "#library .library")
     assert conversation["documents"] == [only_library(stage)["id"]]
 
 
@@ -613,20 +597,16 @@ def test_library_of_another_account(stage):
     private = libraries.add("bob", "Private", {"a.md": "One."})
     shared = libraries.add("bob", "Workshop", {"saw.md": "The saw is sharp.", "empty.txt": ""}, access="chosen", readers=[name])
     public = libraries.add("bob", "Public", {"pump.md": MANUAL}, access="everyone")
-    page.click("#choose-documents")
-    page.wait_for_selector(".document-row >> nth=1")
+    click(page, "#choose-documents", ".document-row >> nth=1")
     assert page.locator(".document-row label").all_inner_texts() == ["Public 1 file, 60 passages · by bob", "Workshop 2 files, 1 passage · by bob"]
-    page.click("role=button[name='View Workshop']")
-    page.wait_for_selector("#library .library")
+    click(page, "role=button[name='View Workshop']", "#library .library")
     assert page.inner_text(".library-head").startswith("by bob · 2 files · 1 passage")
     assert rows(page) == ["empty.txt 0 bytes · skipped: no text in it", "saw.md 17 bytes · 1 passage"]
     assert page.locator("#library :is(input, summary, .delete, .space, .library-tools)").count() == 0, "the library of another account can be changed"
     # Its files can be read.
-    page.click("#library >> text=saw.md")
-    page.wait_for_selector("#passage .document-part >> text=The saw is sharp.")
-    with page.expect_download() as download:
-        page.click("#passage-download")
-    assert download.value.suggested_filename == "saw.md"
+    click(page, "#library >> text=saw.md", "#passage .document-part >> text=The saw is sharp.")
+    download = downloaded(page, "#passage-download")
+    assert download.suggested_filename == "saw.md"
     page.keyboard.press("Escape")
     assert focused(page) == "saw.md" and page.is_visible("#documents-title")
     # Once it is not shared any more. The list that the page loads still has it.
@@ -638,8 +618,7 @@ def test_library_of_another_account(stage):
     status(page, "No such library.")
     page.keyboard.press("Escape")
     # A guest reads those for everyone.
-    page.click("#log-out")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#log-out", "#guest:not([hidden])")
     page.click("#choose-documents")
     page.click("#document-choices label >> text=Public")
     page.click("#documents .primary")
@@ -647,11 +626,9 @@ def test_library_of_another_account(stage):
     assert stage.world.requests[-1]["documents"] == [public]
     reload(page, ".sources")
     page.click(".source >> nth=0")
-    page.click("#passage-document")
-    page.wait_for_selector(".document-part[aria-current]")
-    with page.expect_download() as download:
-        page.click("#passage-download")
-    assert download.value.suggested_filename == "pump.md" and download.value.path().read_text() == MANUAL
+    click(page, "#passage-document", ".document-part[aria-current]")
+    download = downloaded(page, "#passage-download")
+    assert download.suggested_filename == "pump.md" and download.path().read_text() == MANUAL
     page.keyboard.press("Escape")
     open_library(page, "Public")
     assert page.inner_text(".library-head").startswith("by bob · 1 file · 60 passages") and private not in page.content()
@@ -660,8 +637,7 @@ def test_library_of_another_account(stage):
     # Once it is not shared with guests any more.
     libraries.libraries[public]["access"] = "chosen"
     page.click(".source >> nth=0")
-    page.click("#passage-document")
-    page.wait_for_selector("#passage-status >> text=No such library.")
+    click(page, "#passage-document", "#passage-status >> text=No such library.")
 
 
 @scripted
@@ -702,24 +678,21 @@ def test_passage_in_its_document(stage):
         eventually(lambda: texts()[-1] == last)
     eventually(lambda: page.is_hidden(LATER))
     assert texts() == list(range(60))
-    with page.expect_download() as download:
-        page.click("#passage-download")
-    assert download.value.suggested_filename == "pump.md" and b"boiler" in download.value.path().read_bytes()
+    download = downloaded(page, "#passage-download")
+    assert download.suggested_filename == "pump.md" and b"boiler" in download.path().read_bytes()
     page.keyboard.press("Escape")
     # The file has changed since, and then it is gone.
     file = next(iter(stage.world.libraries.libraries[library]["files"].values()))
     file["content"] = MANUAL.encode()
     page.click(".source")
     assert page.is_visible("#passage-document") and page.locator(".document-part").count() == 0
-    page.click("#passage-document")
-    page.wait_for_selector(".document-view .notice >> text=The file has changed since this answer")
+    click(page, "#passage-document", ".document-view .notice >> text=The file has changed since this answer")
     assert page.locator("[aria-current]", has_text="Cited").count() == 0
     page.keyboard.press("Escape")
     stage.allowed.append("404")
     stage.world.libraries.libraries[library]["files"].clear()
     page.click(".source")
-    page.click("#passage-document")
-    page.wait_for_selector("#passage-status >> text=No such file.")
+    click(page, "#passage-document", "#passage-status >> text=No such file.")
     page.keyboard.press("Escape")
     page.click(".sources .link-button")
     assert page.is_hidden("#passage-foot")
@@ -733,8 +706,7 @@ def test_hostile_libraries(stage):
     page, _ = open_account(stage, width=390, height=780)
     id = stage.world.libraries.add("bob" + HOSTILE, name, {name + "/pump.md": text, "empty" + HOSTILE: ""}, access="everyone")
     page.reload()
-    page.click("#choose-documents")
-    page.wait_for_selector(".document-row")
+    click(page, "#choose-documents", ".document-row")
 
     def check(view):
         shown = page.inner_text("body") + page.locator("#documents, #passage").evaluate_all(
@@ -745,20 +717,17 @@ def test_hostile_libraries(stage):
 
     check("list")
     page.locator("#document-choices label").click(position={"x": 12, "y": 12})
-    page.click(".document-row .button")
-    page.wait_for_selector("#library .library")
+    click(page, ".document-row .button", "#library .library")
     check("library")
-    page.click("#library .file-name:enabled")
-    page.wait_for_selector(".document-part")
+    click(page, "#library .file-name:enabled", ".document-part")
     check("document")
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     ask(page, "Where is the pump?")
     page.click(".source")
     check("passage")
-    with page.expect_download() as download:
-        page.click("#passage-download")
-    assert not CONTROLS & set(download.value.suggested_filename)
+    download = downloaded(page, "#passage-download")
+    assert not CONTROLS & set(download.suggested_filename)
     page.keyboard.press("Escape")
     # What an account has written itself.
     stage.world.libraries.libraries[id]["access"] = "private"
@@ -852,22 +821,19 @@ def test_libraries_are_accessible(stage):
         page.check("#library [value=chosen]")
         page.click("#library .primary")
         check_axe(page, "library")
-        page.click("#library >> text=Delete library")
-        page.wait_for_selector("h2 >> text=Delete Garden?")
+        click(page, "#library >> text=Delete library", "h2 >> text=Delete Garden?")
         check_axe(page, "question")
         page.keyboard.press("Escape")
         page.click("#documents-back")
         page.click("#create-library")
         check_axe(page, "list")
-        page.click("role=button[name='View Workshop'] >> nth=0")
-        page.wait_for_selector("#library >> text=saw.md")
+        click(page, "role=button[name='View Workshop'] >> nth=0", "#library >> text=saw.md")
         check_axe(page, "library of another account")
         page.keyboard.press("Escape")
         ask(page, "How do I reset the pump?")
         page.click(".source >> nth=1")
         check_axe(page, "passage")
-        page.click("#passage-document")
-        page.wait_for_selector(".document-part")
+        click(page, "#passage-document", ".document-part")
         check_axe(page, "document")
 
 
@@ -881,9 +847,7 @@ def test_session_ends_in_a_library(stage):
     add(page, a_file("pump.md", MANUAL))
     page.wait_for_selector("#account-error >> text=session has expired")
     assert page.is_hidden("#documents") and page.is_hidden("#choose-documents")
-    page.fill("#username", name)
-    page.fill("#password", "correct horse")
-    page.click("#account-submit")
+    fill_account(page, name)
     page.wait_for_selector("#choose-documents:not([hidden])")
     assert names(only_library(stage)) == []
 

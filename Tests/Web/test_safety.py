@@ -4,7 +4,7 @@ import pathlib
 import axe_playwright_python
 
 import hostile
-from stage import answered, ask, overflow, show
+from stage import answered, ask, click, overflow, show
 
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
@@ -230,18 +230,15 @@ def test_accessibility(stage):
         ask(page, "/markdown")
         answered(page)
         check_axe(page, "chat")
-        page.click("[aria-label='Regenerate answer']")
-        page.wait_for_selector(".alternatives")
+        click(page, "[aria-label='Regenerate answer']", ".alternatives")
         answered(page)
-        page.click("[aria-label='Bad answer']")
-        page.wait_for_selector(".reasons")
+        click(page, "[aria-label='Bad answer']", ".reasons")
         check_axe(page, "alternatives and rating")
         page.keyboard.press("Escape")
         page.click("[aria-label='Correct answer']")
         check_axe(page, "correction")
         page.fill(".correct textarea", "Better")
-        page.click(".correct .primary")
-        page.wait_for_selector(".corrected")
+        click(page, ".correct .primary", ".corrected")
         check_axe(page, "corrected")
         open_from_header(page, "This conversation", "open-conversation")
         check_axe(page, "conversation")

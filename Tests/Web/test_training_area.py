@@ -1,7 +1,6 @@
 """Tests of the training area of owners: chats, runs, comparisons, models, schedule. The routes are those of mock_training.py."""
 import json
 import os
-import pathlib
 import random
 import urllib.request
 
@@ -9,7 +8,7 @@ import hostile
 import mock_server
 import mock_training
 import mock_values
-from stage import BASE_URL, ask, eventually, overflow, reload, scripted, show
+from stage import BASE_URL, ask, click, downloaded, eventually, overflow, press, reload, scripted, show
 from test_safety import CONTROLS, check_axe
 
 ROWS = ".chat-rows li[data-id]"
@@ -70,8 +69,7 @@ def test_area_is_for_owners(stage):
     assert page.title() == "Training: Chats · slm" and page.get_attribute("#training-link", "aria-current") == "page"
     # Deep links, reload and the back button keep the section.
     for section, title in (("runs", "Runs"), ("compare", "Compare"), ("models", "Models"), ("schedule", "Schedule"), ("history", "History")):
-        page.click(f".area-tabs >> text={title}")
-        page.wait_for_selector(f".area-body h2 >> text={title}")
+        click(page, f".area-tabs >> text={title}", f".area-body h2 >> text={title}")
         eventually(lambda: focused(page) == title)
     reload(page, ".area-body h2 >> text=History")
     page.go_back()
@@ -81,8 +79,7 @@ def test_area_is_for_owners(stage):
     assert page.locator(".area-tabs [aria-current]").all_inner_texts() == ["Models"]
     show(page, stage.url + "/#training/runs", ".area-body h2 >> text=Runs")
     # The chat page returns unchanged, and an answer that begins and ends meanwhile takes neither title nor address.
-    page.click("#new-chat")
-    page.wait_for_selector("#welcome")
+    click(page, "#new-chat", "#welcome")
     stage.world.faults.append(("POST", "/api/chat", {"sleep": 1}))
     ask(page, "Hello", wait=False)
     page.wait_for_selector(".streaming")
@@ -91,8 +88,7 @@ def test_area_is_for_owners(stage):
     assert page.inner_text("#title") == "Training: Models" and page.url.endswith("#/training/models") and page.is_hidden("#export")
     # Deleting that chat does not leave the area.
     page.focus("#conversations a")
-    page.keyboard.press("Delete")
-    page.wait_for_selector(".toast >> text=was deleted")
+    press(page, "Delete", shown=".toast >> text=was deleted")
     assert page.url.endswith("#/training/models") and page.is_visible(".area-body h2 >> text=Models")
     # The skip link goes to the content and keeps the address.
     page.focus("#skip")
@@ -100,8 +96,7 @@ def test_area_is_for_owners(stage):
     assert focused(page) == "Models" and page.url.endswith("#/training/models")
     # The role is taken away while the area is open.
     stage.world.owners.clear()
-    page.click(".area-tabs >> text=Schedule")
-    page.wait_for_selector("text=Only owners can open this page")
+    click(page, ".area-tabs >> text=Schedule", "text=Only owners can open this page")
     assert page.is_hidden("#training-link")
     page.click("text=To the chats")
     page.click("#log-out")
@@ -138,8 +133,7 @@ def test_chats_list_and_filters(stage):
     assert page.locator(ROWS).count() == 1 and "q=Question+17.0" in page.url
     page.fill("[type=search][aria-label='Search in chats']", "nothing at all")
     page.wait_for_selector("text=No chat matches")
-    page.click("text=Remove all filters")
-    page.wait_for_selector("text=120 chats")
+    click(page, "text=Remove all filters", "text=120 chats")
     page.click("button >> text=Filters")
     page.select_option("#chat-filters >> internal:label=Rating", "bad")
     page.wait_for_selector("text=30 chats match")
@@ -147,8 +141,7 @@ def test_chats_list_and_filters(stage):
     page.wait_for_selector("text=4 chats match")
     assert page.locator(".filter-chip").all_inner_texts() == ["Rating: Has a bad answer", "Marked as: Personal data"]
     reload(page, "text=4 chats match")
-    page.click(".filter-chip >> nth=1")
-    page.wait_for_selector("text=30 chats match")
+    click(page, ".filter-chip >> nth=1", "text=30 chats match")
     page.select_option("[aria-label=Order]", "oldest")
     page.wait_for_selector(f"{ROWS} >> nth=0 >> text=Chat 117")
     page.click("button >> text=Filters")
@@ -158,21 +151,18 @@ def test_chats_list_and_filters(stage):
     page.press("#chat-filters >> internal:label=Characters, at most", "Tab")
     page.wait_for_selector(f"text={fewer} chats match")
     assert page.locator(".filter-chip").all_inner_texts()[-1] == f"Characters, at most: {length}" and f"max_characters={length}" in page.url
-    page.click(".filter-chip >> nth=1")
-    page.wait_for_selector("text=30 chats match")
+    click(page, ".filter-chip >> nth=1", "text=30 chats match")
     page.fill("#chat-filters >> internal:label=Last day", "2020-01-01")
     page.wait_for_selector("text=No chat matches")
     page.fill("#chat-filters >> internal:label=Last day", "")
     page.press("#chat-filters >> internal:label=Last day", "Tab")
     page.wait_for_selector("text=30 chats match")
-    page.click(".segments >> text=Excluded")
-    page.wait_for_selector("text=No chat matches")
+    click(page, ".segments >> text=Excluded", "text=No chat matches")
     # An error is the server's sentence, with a button that tries again.
     stage.allowed.append("500")
     stage.world.faults.append(("GET", "/api/training/chats", {"status": 500, "message": "The database is busy."}))
     reload(page, ".load-error >> text=The database is busy.")
-    page.click("text=Try again")
-    page.wait_for_selector("text=No chat matches")
+    click(page, "text=Try again", "text=No chat matches")
     stage.world.area.chats.clear()
     show(page, stage.url + "/#/training/chats", "text=No chats yet")
 
@@ -189,8 +179,7 @@ def test_rows_stay_when_states_change(stage):
     for row in (4, 5, 6):
         page.check(f"{ROWS} >> nth={row} >> input")
     for key, shown in (("i", "Included"), ("e", "Excluded"), ("n", "New")):
-        page.keyboard.press(key)
-        page.wait_for_selector(f"{ROWS} >> nth=6 >> .pill >> text={shown}")
+        press(page, key, shown=f"{ROWS} >> nth=6 >> .pill >> text={shown}")
         assert focused(page) == "Select Chat 6 about " + stage.world.area.chats["c6"]["title"].split()[-1]
     assert page.evaluate("window.heights.size") == 1, page.evaluate("[...window.heights]")
 
@@ -267,13 +256,11 @@ def test_include_all_that_match(stage):
     page.check("[aria-label='Select all that are shown']")
     page.wait_for_selector(".bulk >> text=50 selected")
     page.click("text=Select all 120 that match")
-    page.click("text=Include all 120 that match")
-    page.wait_for_selector("dialog >> text=Include 120 chats?")
+    click(page, "text=Include all 120 that match", "dialog >> text=Include 120 chats?")
     page.keyboard.press("Escape")
     assert not changes(stage, "chats/bulk") and focused(page) == "Include all 120 that match"
     page.click("text=Include all 120 that match")
-    page.click("dialog .primary")
-    page.wait_for_selector(".toast >> text=Changed 120 chats")
+    click(page, "dialog .primary", ".toast >> text=Changed 120 chats")
     assert changes(stage, "chats/bulk") == [("POST", {"filter": {}, "state": "included"})]
     page.goto(stage.url + "/#/training/chats?tag=colors&min_turns=2&from=2020-01-01")
     # The rows of the list before stay until then.
@@ -287,8 +274,7 @@ def test_include_all_that_match(stage):
     show(page, stage.url + "/#/training/chats?q=about", "text=120+ chats match")
     page.check("[aria-label='Select all that are shown']")
     page.click("text=Select all 120+ that match")
-    page.click("text=Exclude all 120+ that match")
-    page.wait_for_selector("dialog >> text=Exclude 120+ chats?")
+    click(page, "text=Exclude all 120+ that match", "dialog >> text=Exclude 120+ chats?")
     page.keyboard.press("Escape")
 
 
@@ -303,8 +289,7 @@ def test_read_and_correct(stage):
     page.click(".correction-host button >> nth=0")
     assert page.input_value(".correct textarea") == answer["correction"]
     page.fill(".correct textarea", "The owner's <b>answer</b>.")
-    page.keyboard.press("Control+Enter")
-    page.wait_for_selector(".version.used >> text=The owner's <b>answer</b>.")
+    press(page, "Control+Enter", shown=".version.used >> text=The owner's <b>answer</b>.")
     assert answer["owner_correction"] == "The owner's <b>answer</b>." and answer["content"] not in answer["owner_correction"]
     eventually(lambda: focused(page) == "Change the correction")
     page.keyboard.press("Enter")
@@ -312,21 +297,18 @@ def test_read_and_correct(stage):
     eventually(lambda: focused(page) == "Change the correction")
     assert "/c1" in page.url, "Escape in the correction does not close the chat"
     page.click("text=Change the correction")
-    page.click("text=Remove correction")
-    page.wait_for_selector(".version.used >> text=Corrected by the person")
+    click(page, "text=Remove correction", ".version.used >> text=Corrected by the person")
     assert answer["owner_correction"] is None
     stage.allowed.append("500")
     stage.world.faults.append(("PUT", "/api/training/chats", {"status": 500, "message": "Not written."}))
     page.keyboard.press("c")
     page.fill(".correct textarea", "Kept after an error")
-    page.click(".correct .primary")
-    page.wait_for_selector(".toast >> text=Not written.")
+    click(page, ".correct .primary", ".toast >> text=Not written.")
     assert page.input_value(".correct textarea") == "Kept after an error"
     page.keyboard.press("Escape")
     # Tags.
     page.fill("[aria-label='Add a tag']", "poems")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".reader .tag >> text=poems")
+    press(page, "Enter", shown=".reader .tag >> text=poems")
     assert chat["tags"] == ["poems"] and focused(page) == "Add a tag"
     page.click("[aria-label='Remove the tag poems']")
     page.wait_for_selector(".reader .tag", state="detached")
@@ -340,8 +322,7 @@ def test_read_and_correct(stage):
     page.click(".reader-alternatives summary >> nth=0")
     assert stage.world.area.chats["c2"]["messages"][1]["alternatives"][0]["content"] in page.inner_text(".reader-alternatives >> nth=0")
     page.goto(stage.url + "/#/training/chats/c4")
-    page.click("text=Show the first one")
-    page.wait_for_selector(".reader h3 >> text=Chat 1 about")
+    click(page, "text=Show the first one", ".reader h3 >> text=Chat 1 about")
     show(page, stage.url + "/#/training/chats/c9", "text=Held out: this chat compares models")
     stage.allowed.append("404")
     show(page, stage.url + "/#/training/chats/c999", ".load-error >> text=There is no such thing.")
@@ -355,13 +336,11 @@ def test_import_and_export(stage):
     lines = "".join(json.dumps({"messages": [n]}) + "\n" for n in range(3)) + "<b>not JSON</b>\n"
     page.set_input_files("#import-file", {"name": "chats.jsonl", "mimeType": "text/plain", "buffer": lines.encode()})
     page.select_option("dialog >> internal:label=Format", "messages")
-    page.click("dialog .primary")
-    page.wait_for_selector("dialog >> text=3 chats added, 1 line skipped.")
+    click(page, "dialog .primary", "dialog >> text=3 chats added, 1 line skipped.")
     page.wait_for_selector("dialog >> text=Line 4: expected a JSON object.")
     assert stage.world.area.imported == [("messages", len(lines))]
     before = len(stage.world.area.chats)
-    page.click("dialog >> text=Undo the import")
-    page.wait_for_selector("dialog >> text=3 chats deleted.")
+    click(page, "dialog >> text=Undo the import", "dialog >> text=3 chats deleted.")
     assert len(stage.world.area.chats) == before - 3
     page.keyboard.press("Escape")
     # A large file is sent in parts that end with a line; the numbers of lines count in the file.
@@ -380,27 +359,23 @@ def test_import_and_export(stage):
     page.wait_for_selector("dialog >> text=dropped.jsonl")
     stage.allowed.append("413")
     stage.world.faults.append(("POST", "/api/training/chats/import", {"status": 413, "message": "The file is larger than 8 MB."}))
-    page.click("dialog .primary")
-    page.wait_for_selector("dialog >> text=The file is larger than 8 MB.")
+    click(page, "dialog .primary", "dialog >> text=The file is larger than 8 MB.")
     page.keyboard.press("Escape")
     page.click(".segments >> text=New")
     page.click("[aria-label='Import and export']")
-    with page.expect_download() as download:
-        page.click("role=menuitem >> text=Export preference pairs")
-    assert download.value.suggested_filename == "slm-pairs.jsonl"
-    exported = pathlib.Path(download.value.path()).read_text().splitlines()
+    download = downloaded(page, "role=menuitem >> text=Export preference pairs")
+    assert download.suggested_filename == "slm-pairs.jsonl"
+    exported = download.path().read_text().splitlines()
     assert len(exported) == len(stage.world.area.chats) and json.loads(exported[0])["format"] == "pairs"
     page.click("[aria-label='Import and export']")
-    with page.expect_download() as download:
-        page.click("role=menuitem >> text=Export messages")
-    assert download.value.suggested_filename == "slm-messages.jsonl"
+    download = downloaded(page, "role=menuitem >> text=Export messages")
+    assert download.suggested_filename == "slm-messages.jsonl"
 
 
 @scripted
 def test_run(stage):
     page = as_owner(stage, "#/training/runs", "text=No runs yet")
-    page.click(".area-head >> text=Fine-tune")
-    page.wait_for_selector(".estimate >> text=This run fits on this machine.")
+    click(page, ".area-head >> text=Fine-tune", ".estimate >> text=This run fits on this machine.")
     assert "about 10 min" in page.inner_text(".estimate")
     page.fill("#training-area >> internal:label=Budget", "30")
     page.wait_for_selector(".estimate >> text=about 30 min")
@@ -408,8 +383,7 @@ def test_run(stage):
     page.fill("#training-area >> internal:label=Name", "colors")
     page.wait_for_selector(".estimate >> text=Choose the LoRA method")
     stage.allowed.append("422")
-    page.click("text=Start")
-    page.wait_for_selector("[role=alert] >> text=The run needs 9 GB more memory than this machine has.")
+    click(page, "text=Start", "[role=alert] >> text=The run needs 9 GB more memory than this machine has.")
     stage.world.area.fits = True
     page.click("text=More settings")
     page.select_option("#training-area >> internal:label=Method", "lora")
@@ -419,33 +393,27 @@ def test_run(stage):
     page.fill(".settings-grid >> internal:label=Tag", "colors")
     page.press(".settings-grid >> internal:label=Tag", "Tab")
     page.wait_for_selector(".estimate >> text=This run fits")
-    page.click("text=Start")
-    page.wait_for_selector("h2 >> text=colors")
+    click(page, "text=Start", "h2 >> text=colors")
     assert changes(stage, "runs")[-1][1] == {"name": "colors", "method": "lora", "rank": 8, "objective": "chats", "minutes": 30,
                                              "replay_share": 0.25, "filter": {"tag": "colors"}}
     page.wait_for_selector("svg.curve[role=img] polyline.validation")
     assert "training 2.0000 at the end" in page.get_attribute("svg.curve", "aria-label") or page.locator("svg.curve circle").count() >= 4
-    page.click("text=Values as a table")
-    page.wait_for_selector("text=The run has finished.")
+    click(page, "text=Values as a table", "text=The run has finished.")
     assert page.locator(".chart details[open] tbody tr").count() == 4, "the table stays open while the curve grows"
     assert "step 40: loss 1.000" in page.inner_text(".log") and page.locator(".sample b").count() == 0
     assert "Blue, after 40 steps. <b>" in page.inner_text(".samples >> nth=0")
     page.wait_for_selector("text=Compare the model")
     # Stop, resume, failures, and the refusal of a second run.
     show(page, stage.url + "/#/training/runs/new", ".estimate .facts")
-    page.click("text=Start")
-    page.wait_for_selector(".area-buttons >> text=Stop")
-    page.keyboard.press("s")
-    page.wait_for_selector("text=The run was stopped. It can be resumed")
+    click(page, "text=Start", ".area-buttons >> text=Stop")
+    press(page, "s", shown="text=The run was stopped. It can be resumed")
     stage.allowed.append("409")
     stage.world.area.runs[1]["state"] = "running"
     show(page, stage.url + "/#/training/runs/new", ".estimate .facts")
-    page.click("text=Start")
-    page.wait_for_selector("[role=alert] >> text=A run is in progress.")
+    click(page, "text=Start", "[role=alert] >> text=A run is in progress.")
     stage.world.area.runs[1] |= {"state": "failed", "message": "The disk is full: 3 MB are free, 600 MB are needed."}
     show(page, stage.url + "/#/training/runs", ".card >> text=The disk is full")
-    page.click(".card >> nth=1 >> a")
-    page.wait_for_selector("text=The disk is full: 3 MB are free, 600 MB are needed.")
+    click(page, ".card >> nth=1 >> a", "text=The disk is full: 3 MB are free, 600 MB are needed.")
     page.wait_for_selector(".area-buttons >> text=Resume")
     # A base that is gone: the estimate, the start, and a run of the schedule, which cannot be resumed.
     missing = "The model first is not on this machine any more: /models/first.h5 cannot be read."
@@ -453,17 +421,13 @@ def test_run(stage):
     stage.world.faults.append(("POST", "/api/training/estimate", refusal))
     show(page, stage.url + "/#/training/runs/new", f".estimate >> text={missing}")
     stage.world.faults.append(("POST", "/api/training/runs", refusal))
-    page.click("text=Start")
-    page.wait_for_selector(f"[role=alert] >> text={missing}")
+    click(page, "text=Start", f"[role=alert] >> text={missing}")
     stage.world.area.runs[1] |= {"message": missing, "settings": {}}
     show(page, stage.url + "/#/training/runs", f".card >> text={missing}")
-    page.click(".card >> nth=1 >> a")
-    page.wait_for_selector(f".area-note >> text={missing}")
+    click(page, ".card >> nth=1 >> a", f".area-note >> text={missing}")
     assert page.locator(".area-buttons >> text=Resume").count() == 0
-    page.click("text=Delete…")
-    page.wait_for_selector("dialog >> text=The model that it made stays in the registry.")
-    page.click("dialog .danger")
-    page.wait_for_selector("h2 >> text=Runs")
+    click(page, "text=Delete…", "dialog >> text=The model that it made stays in the registry.")
+    click(page, "dialog .danger", "h2 >> text=Runs")
     eventually(lambda: len(stage.world.area.runs) == 1)
 
 
@@ -489,20 +453,17 @@ def test_compare_vote_promote(stage):
     page = as_owner(stage, "#/training/compare", "text=No candidates")
     model = candidate(stage)
     page.fill(".area-body form textarea", "Name a <river>.")
-    page.click("text=Add the question")
-    page.wait_for_selector(".question-rows >> text=Name a <river>.")
+    click(page, "text=Add the question", ".question-rows >> text=Name a <river>.")
     page.click("[aria-label='Remove the question Which color has the sky?']")
     eventually(lambda: [question["text"] for question in stage.world.area.questions] == ["What is the capital of Peru?", "Name a <river>."])
     page.wait_for_load_state("networkidle")
     page.fill("#training-area >> internal:label=How much it may forget", "0.02")
     page.uncheck("text=A model must be better")
-    page.click("text=Save the gate")
-    page.wait_for_selector(".toast >> text=The gate was changed.")
+    click(page, "text=Save the gate", ".toast >> text=The gate was changed.")
     assert stage.world.area.gate == {"max_replay_loss_rise": 0.02, "min_held_out_gain": 0, "min_right_answers": 0, "significance": 0.05,
                                      "requires_better": False, "general": None}
     show(page, stage.url + f"/#/training/compare/{model['id']}", "text=This model was not compared")
-    page.click(".area-buttons >> text=Compare")
-    page.wait_for_selector("text=The comparison is running")
+    click(page, ".area-buttons >> text=Compare", "text=The comparison is running")
     reload(page, ".verdict >> text=Better")
     assert "fell by 0.2000" in page.inner_text(".verdict")
     row = page.locator(".area-table tr", has_text="Held-out chats: loss per token").inner_text().split("\t")
@@ -511,34 +472,26 @@ def test_compare_vote_promote(stage):
     assert row[3] == "−0.2000 (−0.2500 to −0.1500, p = 0.001)", row
     # The vote is blind: neither model is named before it.
     assert "Candidate" not in page.inner_text(".vote") and "Expected: Lima" in page.inner_text(".vote")
-    page.keyboard.press("1")
-    page.wait_for_selector("text=Question 2 of 2")
+    press(page, "1", shown="text=Question 2 of 2")
     page.focus("text=Equally good")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("text=You preferred the candidate 1 time, the active model 0 times, and found 1 tie.")
+    press(page, "Enter", shown="text=You preferred the candidate 1 time, the active model 0 times, and found 1 tie.")
     assert [body["choice"] for _, body in changes(stage, f"comparisons/{model['comparison']}/votes")] == ["left", "tie"]
     page.click(".votes summary")
     assert page.locator(".vote-rows h4").all_inner_texts()[0].startswith("Candidate")
-    page.click("text=Promote…")
-    page.wait_for_selector("dialog >> text=The gate passed: it is better")
-    page.click("dialog .primary")
-    page.wait_for_selector(".area-head .pill >> text=Active")
+    click(page, "text=Promote…", "dialog >> text=The gate passed: it is better")
+    click(page, "dialog .primary", ".area-head .pill >> text=Active")
     assert model["state"] == "active" and changes(stage, f"models/{model['id']}/promote")[-1][1] == {}
     # A worse model needs a second decision, and a reason.
     worse = candidate(stage)
     stage.world.area.verdict = "worse"
     page.goto(stage.url + f"/#/training/compare/{worse['id']}")
-    page.click(".area-buttons >> text=Compare")
-    page.wait_for_selector(".verdict.worse")
-    page.click("text=Promote…")
-    page.wait_for_selector("dialog >> text=The gate did not pass")
-    page.click("dialog .primary")
-    page.wait_for_selector(".toast >> text=Nothing was changed")
+    click(page, ".area-buttons >> text=Compare", ".verdict.worse")
+    click(page, "text=Promote…", "dialog >> text=The gate did not pass")
+    click(page, "dialog .primary", ".toast >> text=Nothing was changed")
     assert worse["state"] == "candidate"
     page.click("text=Promote…")
     page.check("#training-area >> internal:label=Promote it all the same")
-    page.click("dialog .primary")
-    page.wait_for_selector(".toast >> text=say why")
+    click(page, "dialog .primary", ".toast >> text=say why")
     assert worse["state"] == "candidate"
     page.click("text=Promote…")
     page.check("#training-area >> internal:label=Promote it all the same")
@@ -549,10 +502,8 @@ def test_compare_vote_promote(stage):
     unknown = candidate(stage)
     stage.world.area.verdict = "not_enough"
     page.goto(stage.url + f"/#/training/compare/{unknown['id']}")
-    page.click(".area-buttons >> text=Compare")
-    page.wait_for_selector(".verdict.not_enough >> text=Not enough to judge")
-    page.click("text=Promote…")
-    page.wait_for_selector("dialog >> text=There is not enough to judge it")
+    click(page, ".area-buttons >> text=Compare", ".verdict.not_enough >> text=Not enough to judge")
+    click(page, "text=Promote…", "dialog >> text=There is not enough to judge it")
     page.click("dialog >> text=Cancel")
     failed = candidate(stage)
     page.goto(stage.url + f"/#/training/compare/{failed['id']}")
@@ -562,8 +513,7 @@ def test_compare_vote_promote(stage):
     one |= {"state": "failed", "message": "There are only 2 held-out chats; at least 5 are needed."}
     page.wait_for_selector("text=There are only 2 held-out chats")
     page.click("text=Archive…")
-    page.click("dialog .primary")
-    page.wait_for_selector("h2 >> text=Compare")
+    click(page, "dialog .primary", "h2 >> text=Compare")
     assert failed["state"] == "archived"
 
 
@@ -576,10 +526,8 @@ def test_models(stage):
     stage.world.keys["k1"] = (name, {"id": "k1", "name": "phone", "created_at": mock_values.timestamp(), "last_used_at": None})
     reload(page, ".card >> text=colors")
     page.click("[aria-label='Promote colors']")
-    page.click("dialog .primary")
-    page.wait_for_selector(".toast >> text=colors is active.")
-    page.click(".area-head >> text=Roll back to first")
-    page.wait_for_selector(".toast >> text=first is active again.")
+    click(page, "dialog .primary", ".toast >> text=colors is active.")
+    click(page, ".area-head >> text=Roll back to first", ".toast >> text=first is active again.")
     assert stage.world.area.models[0]["name"] == "first" and model["state"] == "previous"
     # The verdict has changed on the server since the list was loaded.
     stage.allowed.append("409")
@@ -587,17 +535,14 @@ def test_models(stage):
     reload(page, "[aria-label='Promote colors']")
     model["verdict"] = "worse"
     page.click("[aria-label='Promote colors']")
-    page.click("dialog .primary")
-    page.wait_for_selector("dialog >> text=The model did not pass the gate.")
+    click(page, "dialog .primary", "dialog >> text=The model did not pass the gate.")
     # Canary. The dialog's "close" event comes after the focus has moved on, and must not take it back.
     page.evaluate("""() => { [...document.querySelectorAll("dialog button")].find((one) => one.textContent === "Cancel").click();
         document.querySelector("#canary-share").focus(); }""")
     page.wait_for_selector("#training-area dialog", state="detached")
     assert model["state"] == "candidate"
-    page.keyboard.press("ArrowRight")
-    page.wait_for_selector(".canary >> text=11 %")
-    page.click(".canary >> text=Start")
-    page.wait_for_selector(".pill >> text=Canary, 11 %")
+    press(page, "ArrowRight", shown=".canary >> text=11 %")
+    click(page, ".canary >> text=Start", ".pill >> text=Canary, 11 %")
     assert stage.world.area.canary == {"model": model["id"], "share": 0.11}
     page.click("text=End the canary")
     page.wait_for_selector(".pill >> text=Canary", state="detached")
@@ -606,28 +551,23 @@ def test_models(stage):
     page.wait_for_selector(".card >> text=1 pinned key")
     page.click("[aria-label='More about colors']")
     page.click("role=menuitem >> text=Delete…")
-    page.click("dialog .danger")
-    page.wait_for_selector(".toast >> text=An API key is pinned to this model.")
+    click(page, "dialog .danger", ".toast >> text=An API key is pinned to this model.")
     page.select_option(f"[aria-label='Model of the key phone of {name}']", "")
     eventually(lambda: stage.world.area.pins == {"k1": None})
     page.click("[aria-label='More about colors']")
     page.click("role=menuitem >> text=Archive…")
-    page.click("dialog .primary")
-    page.wait_for_selector(".card.archived")
+    click(page, "dialog .primary", ".card.archived")
     page.fill("#training-area >> internal:label=Candidates to keep", "1")
     page.click("text=Clean up…")
-    page.click("dialog .danger")
-    page.wait_for_selector(".toast >> text=Deleted 1 model, 145 MB are free again.")
+    click(page, "dialog .danger", ".toast >> text=Deleted 1 model, 145 MB are free again.")
     assert changes(stage, "models/clean-up") == [("POST", {"keep": 1})] and page.locator(".card").count() == 1
     stage.allowed.append("422")
     page.click("text=Add a model…")
     page.fill("#training-area >> internal:label=File", "/tmp/x.txt")
     page.fill("dialog >> internal:label=Name", "other")
-    page.click("dialog .primary")
-    page.wait_for_selector("dialog >> text=there is no checkpoint at this path")
+    click(page, "dialog .primary", "dialog >> text=there is no checkpoint at this path")
     page.fill("#training-area >> internal:label=File", "/models/other.h5")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".card h3 >> text=other")
+    press(page, "Enter", shown=".card h3 >> text=other")
     stage.world.area.models[1]["error"] = "The file is damaged: its checksum is wrong."
     reload(page, ".card >> text=The file is damaged")
 
@@ -638,21 +578,18 @@ def test_schedule(stage):
     assert not page.is_checked("#training-area >> internal:label=Train automatically") and "off" in page.inner_text(".facts")
     page.check("#training-area >> internal:label=Train automatically")
     page.uncheck("#training-area >> internal:label=Every night")
-    page.click(".schedule .primary")
-    page.wait_for_selector("text=Choose when runs start")
+    click(page, ".schedule .primary", "text=Choose when runs start")
     page.check("#training-area >> internal:label=After a number of new included chats")
     page.fill("#training-area >> internal:label=New included chats >> nth=-1", "20")
     page.check("#training-area >> internal:label=Every night")
     page.fill("#training-area >> internal:label=Time", "04:30")
     page.fill("#training-area >> internal:label=Budget", "15")
-    page.click(".schedule .primary")
-    page.wait_for_selector(".toast >> text=The schedule is on.")
+    click(page, ".schedule .primary", ".toast >> text=The schedule is on.")
     schedule = stage.world.area.schedule
     assert (schedule["enabled"], schedule["at"], schedule["new_chats"], schedule["settings"]["minutes"]) == (True, "04:30", 20, 15), schedule
     reload(page, ".schedule")
     assert page.input_value("#training-area >> internal:label=Budget") == "15" and page.locator(".facts time").count() == 1
-    page.click(".area-tabs >> text=History")
-    page.wait_for_selector(".area-table >> text=api/training/schedule")
+    click(page, ".area-tabs >> text=History", ".area-table >> text=api/training/schedule")
 
 
 @scripted
@@ -660,10 +597,8 @@ def test_area_offline(stage):
     """The server stops while the area is open: the banner says so, and the section is loaded again when it is back."""
     stage.allowed += ["ERR_", "Failed to load", "502"]
     page = as_owner(stage, "#/training/models", ".card")
-    restart = stage.restart()
-    stage.server.kill()
-    page.click(".area-tabs >> text=Schedule")
-    page.wait_for_selector("#banner:not([hidden])")
+    restart = stage.stop()
+    click(page, ".area-tabs >> text=Schedule", "#banner:not([hidden])")
     page.wait_for_selector(".load-error >> nth=0")
     restart()
     page.click("#banner-retry")
@@ -759,8 +694,7 @@ def test_area_accessibility(stage):
         page.click("text=More settings")
         page.uncheck("#training-area >> internal:label=All included chats")
         check_axe(page, "new run")
-        page.click("text=Start")
-        page.wait_for_selector(".curve")
+        click(page, "text=Start", ".curve")
         page.click("text=Values as a table")
         check_axe(page, "run")
         page.wait_for_selector("text=Compare the model")
@@ -769,10 +703,8 @@ def test_area_accessibility(stage):
         show(page, stage.url + "/#/training/compare", ".question-rows")
         check_axe(page, "comparisons")
         page.click(".card a")
-        page.click(".area-buttons >> text=Compare")
-        page.wait_for_selector(".vote")
-        page.keyboard.press("1")
-        page.wait_for_selector(".votes summary")
+        click(page, ".area-buttons >> text=Compare", ".vote")
+        press(page, "1", shown=".votes summary")
         page.click(".votes summary")
         check_axe(page, "comparison")
         page.click("text=Promote…")
@@ -800,30 +732,23 @@ def test_area_of_a_server(stage):
     name = stage.register(page)
     page.wait_for_selector("#training >> text=may be used")
     for question in ("What comes after 3?", "What comes after 5?"):
-        page.click("#new-chat")
-        page.wait_for_selector("#welcome")
+        click(page, "#new-chat", "#welcome")
         ask(page, question)
     page.click("[aria-label='Correct answer']")
     page.fill(".correct textarea", "After 5 comes six.")
-    page.click(".correct .primary")
-    page.wait_for_selector(".corrected")
+    click(page, ".correct .primary", ".corrected")
     make_owner(name)
     page.reload()
-    page.click("#training-link")
-    page.wait_for_selector(f"{ROWS} >> text=corrected")
+    click(page, "#training-link", f"{ROWS} >> text=corrected")
     page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".reader .version.used >> text=After 5 comes six.")
+    press(page, "Enter", shown=".reader .version.used >> text=After 5 comes six.")
     page.keyboard.press("c")
     page.fill(".reader .correct textarea", "After 5 comes 6, and then 7.")
-    page.keyboard.press("Control+Enter")
-    page.wait_for_selector(".reader .version.used >> text=After 5 comes 6, and then 7.")
+    press(page, "Control+Enter", shown=".reader .version.used >> text=After 5 comes 6, and then 7.")
     page.fill("[aria-label='Add a tag']", "numbers")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(f"{ROWS} .tag >> text=numbers")
+    press(page, "Enter", shown=f"{ROWS} .tag >> text=numbers")
     page.focus(f"{ROWS} >> nth=0 >> a")
-    page.keyboard.press("i")
-    page.wait_for_selector(".segments button >> text=Included 1")
+    press(page, "i", shown=".segments button >> text=Included 1")
     # Imported chats, reviewed by filter.
     words = random.Random(1)
     imported = "".join(json.dumps({"messages": [{"role": "user", "content": f"Question {n}: {mock_training.text(words, 9)}"},
@@ -831,30 +756,25 @@ def test_area_of_a_server(stage):
     page.click("[aria-label='Import and export']")
     page.click("role=menuitem >> nth=0")
     page.set_input_files("#import-file", {"name": "chats.jsonl", "mimeType": "text/plain", "buffer": imported.encode()})
-    page.click("dialog .primary")
-    page.wait_for_selector("dialog >> text=40 chats added")
+    click(page, "dialog .primary", "dialog >> text=40 chats added")
     page.keyboard.press("Escape")
     show(page, stage.url + "/#/training/chats?source=import&state=new", "text=40 chats match")
     page.check("[aria-label='Select all that are shown']")
-    page.click(".bulk >> text=Include")
-    page.wait_for_selector(".toast >> text=Included: 40 chats.")
+    click(page, ".bulk >> text=Include", ".toast >> text=Included: 40 chats.")
     show(page, stage.url + "/#/training/chats?tag=numbers&rating=corrected&min_turns=1&from=2020-01-01&to=2099-01-01&sort=longest", "text=1 chat matches")
     page.click("[aria-label='Import and export']")
-    with page.expect_download() as download:
-        page.click("role=menuitem >> text=Export preference pairs")
-    assert "After 5 comes 6, and then 7." in pathlib.Path(download.value.path()).read_text()
+    download = downloaded(page, "role=menuitem >> text=Export preference pairs")
+    assert "After 5 comes 6, and then 7." in download.path().read_text()
     # What the comparison asks both models.
     page.goto(stage.url + "/#/training/compare")
     page.fill(".area-body form textarea", "What comes after 5?")
-    page.click("text=Add the question")
-    page.wait_for_selector(".question-rows >> text=What comes after 5?")
+    click(page, "text=Add the question", ".question-rows >> text=What comes after 5?")
     # A run, as a process of the server.
     show(page, stage.url + "/#/training/runs/new", ".estimate >> text=This run fits on this machine.")
     page.fill("#training-area >> internal:label=Name", "colors")
     page.select_option("#training-area >> internal:label=Unit", "max_steps")
     page.fill("#training-area >> internal:label=Budget", "20")
-    page.click("button >> text=Start")
-    page.wait_for_selector("h2 >> text=colors")
+    click(page, "button >> text=Start", "h2 >> text=colors")
     page.wait_for_selector("text=The run has finished.", timeout=120_000)
     page.wait_for_selector("svg.curve")
     # It is compared by itself.
@@ -863,27 +783,21 @@ def test_area_of_a_server(stage):
     page.wait_for_selector(".verdict", timeout=120_000)
     assert "Text that the active model generates: the loss" in page.inner_text(".verdict") or "General chats: the loss" in page.inner_text(".verdict")
     page.wait_for_selector(".vote >> text=What comes after 5?")
-    page.keyboard.press("0")
-    page.wait_for_selector("text=found 1 tie")
+    press(page, "0", shown="text=found 1 tie")
     # Promoted, whatever the verdict is, and taken back.
     show(page, stage.url + "/#/training/models", ".card.active")
     candidate = page.locator(".card.candidate h3").first.inner_text()
-    page.click(f"[aria-label='Promote {candidate}']")
-    page.wait_for_selector("dialog >> text=The gate")
+    click(page, f"[aria-label='Promote {candidate}']", "dialog >> text=The gate")
     force = page.locator("#training-area >> internal:label=Promote it all the same")
     if force.count():
         force.check()
         page.fill("#training-area dialog >> internal:label=Why", "A test")
-    page.click("dialog .primary")
-    page.wait_for_selector(f".card.active >> text={candidate}")
-    page.click(".area-head >> text=Roll back to")
-    page.wait_for_selector(".toast >> text=is active again.")
+    click(page, "dialog .primary", f".card.active >> text={candidate}")
+    click(page, ".area-head >> text=Roll back to", ".toast >> text=is active again.")
     page.goto(stage.url + "/#/training/schedule")
     page.check("#training-area >> internal:label=Train automatically")
-    page.click(".schedule .primary")
-    page.wait_for_selector(".toast >> text=The schedule is on.")
-    page.click(".area-tabs >> text=History")
-    page.wait_for_selector(".area-table >> text=schedule set")
+    click(page, ".schedule .primary", ".toast >> text=The schedule is on.")
+    click(page, ".area-tabs >> text=History", ".area-table >> text=schedule set")
     assert "model promote" in page.inner_text(".area-table") or "force promote" in page.inner_text(".area-table")
     # Every section with the server's own data, wide and as on a phone.
     for width, height in ((1180, 780), (320, 640)):
@@ -896,11 +810,9 @@ def test_area_of_a_server(stage):
     # The keyboard alone: a section, a run, and back.
     show(page, stage.url + "/#/training/chats", ROWS)
     page.focus(".area-tabs a >> nth=1")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("h2 >> text=Runs")
+    press(page, "Enter", shown="h2 >> text=Runs")
     page.focus(".card a")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("h2 >> text=colors")
+    press(page, "Enter", shown="h2 >> text=colors")
     page.go_back()
     page.wait_for_selector("h2 >> text=Runs")
     page.click("#log-out")

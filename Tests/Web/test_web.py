@@ -15,7 +15,8 @@ import test_feedback
 import test_libraries
 import test_safety
 import test_training_area
-from stage import BASE_URL, answered, ask, eventually, fill_account, overflow, reload, scripted, show, stage, texts
+from stage import (BASE_URL, answered, ask, click, downloaded, eventually, fill_account, overflow, press, reload, scripted, show, stage,
+                   texts)
 
 
 def test_size(stage):
@@ -52,16 +53,14 @@ def test_sign_up_chat_reload(stage):
     assert found == ["Good morning to you!", answer], found
     assert page.inner_text(".metrics") == metrics and "first token after" in metrics, "the figures vanish on reload"
     page.wait_for_selector("#context:not([hidden])")
-    page.click("#log-out")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#log-out", "#guest:not([hidden])")
     assert page.locator(".message").count() == 0 and page.locator("#conversations a").count() == 0
     page.goto(stage.url + "/#/login")
     fill_account(page, name, "wrong horse")
     stage.allowed.append("401")
     page.wait_for_selector("#account-error:not([hidden])")
     page.fill("#password", "correct horse")
-    page.click("#account-submit")
-    page.wait_for_selector("#conversations a")
+    click(page, "#account-submit", "#conversations a")
 
 
 def test_register_errors(stage):
@@ -177,8 +176,7 @@ def test_rename_delete_undo_search(stage):
     page = stage.open_registered()
     for question in ("Apples are red", "Pears are green"):
         ask(page, question)
-        page.click("#new-chat")
-        page.wait_for_selector("#welcome:not([hidden])")
+        click(page, "#new-chat", "#welcome:not([hidden])")
     eventually(lambda: page.locator("#conversations a").count() == 2)
     assert page.inner_text("#conversations h2") == "Today"
     row = page.locator("#conversations li", has_text="Apples")
@@ -186,8 +184,7 @@ def test_rename_delete_undo_search(stage):
     row.locator("button").click()
     page.click("role=menuitem[name=Rename]")
     page.fill("#conversations input", "Fruit for the week")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#conversations >> text=Fruit for the week")
+    press(page, "Enter", shown="#conversations >> text=Fruit for the week")
     reload(page, "#conversations >> text=Fruit for the week")
     page.fill("#search", "fruit")
     eventually(lambda: page.locator("#conversations a").count() == 1)
@@ -200,8 +197,7 @@ def test_rename_delete_undo_search(stage):
     toast, box = page.locator(".toast").bounding_box(), page.locator("#composer").bounding_box()
     assert toast["y"] + toast["height"] < box["y"] or toast["y"] > box["y"] + box["height"], "the notice covers the message box"
     page.fill("#message", "")
-    page.click(".toast >> text=Undo")
-    page.wait_for_selector("#conversations >> text=Fruit for the week")
+    click(page, ".toast >> text=Undo", "#conversations >> text=Fruit for the week")
     page.wait_for_selector(".message.user >> text=Apples")
 
 
@@ -213,8 +209,7 @@ def test_two_users(stage):
     stage.register(other)
     assert other.locator("#conversations a").count() == 0
     stage.allowed.append("404")
-    other.goto(one.url)
-    other.wait_for_selector(".load-error")
+    show(other, one.url, ".load-error")
     assert "secret" not in other.inner_text("body")
 
 
@@ -261,8 +256,7 @@ def test_guest(stage):
     check_spaces(page)
     reload(page, ".message.assistant >> nth=1")
     assert page.evaluate("JSON.stringify(localStorage)").find("Hello there") < 0, "a guest's chat is stored beyond the tab"
-    page.click("#new-chat")
-    page.wait_for_selector("#welcome:not([hidden])")
+    click(page, "#new-chat", "#welcome:not([hidden])")
     page.reload()
     assert page.locator(".message").count() == 0
 
@@ -339,8 +333,7 @@ def test_buttons_wait_for_the_answer(stage):
     """What cannot be done while an answer is generated is disabled, and not without effect."""
     page = stage.open_registered()
     ask(page, "Hello")
-    page.click("[aria-label='Regenerate answer']")
-    page.wait_for_selector(".alternatives")
+    click(page, "[aria-label='Regenerate answer']", ".alternatives")
     answered(page)
     stage.world.delay = 0.05
     ask(page, "/long", wait=False)
@@ -388,8 +381,7 @@ def test_answer_without_text(stage):
     ask(page, "Hello")
     conversation = next(iter(stage.world.conversations.values()))
     conversation["messages"][0]["content"] = "/nothing"
-    page.click("[aria-label='Regenerate answer']")
-    page.wait_for_selector(".error >> text=nothing to say")
+    click(page, "[aria-label='Regenerate answer']", ".error >> text=nothing to say")
     # The server has stored no answer, as if it had been killed.
     conversation["messages"].pop()
     reload(page, ".error >> text=No answer to this message was stored.")
@@ -453,8 +445,7 @@ def test_title_of_a_guest(stage):
     page = stage.open()
     ask(page, "Good morning to you!\nSecond line")
     assert page.inner_text("#title") == "Good morning to you!" and page.title() == "Good morning to you! · slm"
-    page.click("#new-chat")
-    page.wait_for_selector("#title >> text=New chat")
+    click(page, "#new-chat", "#title >> text=New chat")
 
 
 @scripted
@@ -483,11 +474,9 @@ def test_export(stage):
     answer = page.evaluate("JSON.parse(sessionStorage['slm.guest'])[1].content")
     for number, extension in enumerate([".md", ".json", ".jsonl"]):
         page.click("#export")
-        with page.expect_download() as download:
-            page.click(f"role=menuitem >> nth={number}")
-        with open(download.value.path()) as file:
-            text = file.read()
-        assert download.value.suggested_filename == "conversation" + extension, download.value.suggested_filename
+        download = downloaded(page, f"role=menuitem >> nth={number}")
+        text = download.path().read_text()
+        assert download.suggested_filename == "conversation" + extension, download.suggested_filename
         if extension == ".md":
             assert "What is = to 2?" in text and answer in text
         else:
@@ -588,11 +577,6 @@ def test_label_of_copied_code(stage):
     eventually(lambda: page.inner_text(".code-head button") == "Copy")
 
 
-def press(page, *keys):
-    for key in keys:
-        page.keyboard.press(key)
-
-
 def focused(page):
     return page.evaluate("(({ id, ariaLabel, textContent }) => id || ariaLabel || textContent)(document.activeElement)")
 
@@ -624,8 +608,7 @@ def test_keyboard_only(stage):
     assert focused(page) == "search"
     press(page, "Tab", "F2")
     page.keyboard.type("By hand")
-    press(page, "Enter")
-    page.wait_for_selector("#conversations a >> text=By hand")
+    press(page, "Enter", shown="#conversations a >> text=By hand")
     assert focused(page) == "By hand"
     press(page, "Tab", "Enter")
     assert focused(page) == "Rename"
@@ -633,14 +616,11 @@ def test_keyboard_only(stage):
     assert focused(page) == "Delete"
     press(page, "Escape")
     assert focused(page) == "Options for By hand"
-    press(page, "Enter", "End", "Enter")
-    page.wait_for_selector(".toast")
+    press(page, "Enter", "End", "Enter", shown=".toast")
     assert focused(page) == "Undo"
-    press(page, "Enter")
-    page.wait_for_selector("#conversations a >> text=By hand")
+    press(page, "Enter", shown="#conversations a >> text=By hand")
     page.wait_for_selector("#title >> text=By hand")
-    press(page, "Control+Shift+O")
-    page.wait_for_selector("#title >> text=New chat")
+    press(page, "Control+Shift+O", shown="#title >> text=New chat")
     assert focused(page) == "message"
     press(page, "Control+b")
     assert page.is_hidden("#sidebar")
@@ -654,8 +634,7 @@ def test_account_page(stage):
     page = stage.open()
     name = stage.register(page)
     ask(page, "Good morning")
-    page.click(".account-link")
-    page.wait_for_selector("#account-page:not([hidden])")
+    click(page, ".account-link", "#account-page:not([hidden])")
     page.wait_for_selector("#account-summary >> text=" + name)
     page.wait_for_selector(".account-row >> text=this browser")
     assert page.is_hidden("#chat") and page.inner_text("#title") == "Your account"
@@ -664,22 +643,17 @@ def test_account_page(stage):
     page.fill("#key-name", "laptop")
     page.press("#key-name", "Enter")
     page.wait_for_selector("#created-key code >> text=slm_")
-    page.click("[aria-label='Revoke the key laptop']")
-    page.wait_for_selector("#keys >> text=No API keys.")
-    with page.expect_download() as download:
-        page.click("#export-account")
-    with open(download.value.path()) as file:
-        export = json.load(file)
+    click(page, "[aria-label='Revoke the key laptop']", "#keys >> text=No API keys.")
+    download = downloaded(page, "#export-account")
+    export = json.loads(download.path().read_text())
     assert export["profile"]["username"] == name and len(export["conversations"][0]["messages"]) == 2
     stage.allowed += ["403", "401"]
     page.fill("#current-password", "wrong horse")
     page.fill("#new-password", "battery staple")
-    page.click("#change-password")
-    page.wait_for_selector("#current-password-error >> text=Wrong password")
+    click(page, "#change-password", "#current-password-error >> text=Wrong password")
     assert focused(page) == "current-password"
     page.fill("#current-password", "correct horse")
-    page.click("#change-password")
-    page.wait_for_selector(".toast >> text=password was changed")
+    click(page, "#change-password", ".toast >> text=password was changed")
     # Another session of the same user, which is ended from here.
     other = stage.open_as(name, "battery staple")
     page.reload()
@@ -688,8 +662,7 @@ def test_account_page(stage):
     ask(other, "Still here?", wait=False)
     other.wait_for_selector("#account-error >> text=expired")
     page.fill("#delete-password", "battery staple")
-    page.click("#delete-account")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#delete-account", "#guest:not([hidden])")
     page.goto(stage.url + "/#/login")
     fill_account(page, name, "battery staple")
     page.wait_for_selector("#account-error:not([hidden])")
@@ -706,28 +679,23 @@ def test_invitation_and_new_password(stage):
     page.fill("#username", name)
     page.fill("#email", f"{name}@example.org")
     page.fill("#password", "correct horse")
-    page.click("#account-submit")
-    page.wait_for_selector("#account-error >> text=invitation")
+    click(page, "#account-submit", "#account-error >> text=invitation")
     page.fill("#invitation", "wrong")
-    page.click("#account-submit")
-    page.wait_for_selector("#invitation-error:not([hidden])")
+    click(page, "#account-submit", "#invitation-error:not([hidden])")
     # The link of an invitation fills in its code.
     page.goto(stage.url + "/#/register/K7QM-2XPA-9F4D-T6R0")
     eventually(lambda: page.input_value("#invitation") == "K7QM-2XPA-9F4D-T6R0")
-    page.click("#account-submit")
-    page.wait_for_selector("#user:not([hidden])")
+    click(page, "#account-submit", "#user:not([hidden])")
     # The list of conversations may still be loading.
     stage.allowed.append("401")
     page.click("#log-out")
     stage.world.codes[name] = "0000-1111-2222-3333"
     page.goto(stage.url + "/#/login")
-    page.click("#to-reset a")
-    page.wait_for_selector("#code-row:not([hidden])")
+    click(page, "#to-reset a", "#code-row:not([hidden])")
     page.fill("#username", f"{name}@example.org")
     page.fill("#code", "0000-1111-2222-3333")
     page.fill("#password", "battery staple")
-    page.click("#account-submit")
-    page.wait_for_selector("#user:not([hidden])")
+    click(page, "#account-submit", "#user:not([hidden])")
     assert stage.world.users[name]["password"] == "battery staple"
 
 
@@ -738,8 +706,7 @@ def test_log_out_removes_texts(stage):
     assert page.input_value("#message") == "A guest's draft"
     page.fill("#message", "Half a thought")
     page.evaluate("localStorage['slm.unsent.x'] = 'Not sent'; sessionStorage['slm.guest'] = '[]'; localStorage['slm.theme'] = 'dark'")
-    page.click("#log-out")
-    page.wait_for_selector("#guest:not([hidden])")
+    click(page, "#log-out", "#guest:not([hidden])")
     eventually(lambda: page.input_value("#message") == "")
     assert page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]") == ["slm.theme"]
 
@@ -750,12 +717,10 @@ def test_two_tabs(stage):
     name = stage.register(page)
     second = page.context.new_page()
     stage.watch(second)
-    second.goto(stage.url + "/")
-    second.wait_for_selector("html[data-ready]")
+    show(second, stage.url + "/", "html[data-ready]")
     ask(page, "Apples are red")
     second.wait_for_selector("#conversations a >> text=Apples")
-    second.click("#conversations a >> text=Apples")
-    second.wait_for_selector(".message.assistant")
+    click(second, "#conversations a >> text=Apples", ".message.assistant")
     ask(page, "And pears?")
     second.wait_for_selector(".message.user >> text=And pears?")
     second.wait_for_selector(".message.assistant >> nth=1")
@@ -775,8 +740,7 @@ def test_escape_leaves_search(stage):
     page = stage.open_registered()
     for question in ("Apples are red", "Pears are green"):
         ask(page, question)
-        page.click("#new-chat")
-        page.wait_for_selector("#welcome:not([hidden])")
+        click(page, "#new-chat", "#welcome:not([hidden])")
     press(page, "Control+k")
     page.keyboard.type("apples")
     eventually(lambda: page.locator("#conversations a").count() == 1)
@@ -808,8 +772,7 @@ def test_reconnect(stage):
     page = stage.open_registered()
     ask(page, "Before")
     page.wait_for_selector("#conversations a")
-    begin = stage.restart()
-    stage.server.kill()
+    begin = stage.stop()
     ask(page, "Precious words", wait=False)
     page.wait_for_selector(".unsent .error")
     page.wait_for_selector("#banner:not([hidden])")
@@ -819,12 +782,10 @@ def test_reconnect(stage):
     page.wait_for_selector(".unsent .error >> nth=1")
     begin()
     page.wait_for_selector("#banner", state="hidden")
-    page.click(".retry >> nth=0")
-    page.wait_for_selector(".message.assistant >> nth=1")
+    click(page, ".retry >> nth=0", ".message.assistant >> nth=1")
     answered(page)
     assert texts(page, "user") == ["Before", "More of them", "Precious words"], texts(page, "user")
-    page.click(".retry")
-    page.wait_for_selector(".message.assistant >> nth=2")
+    click(page, ".retry", ".message.assistant >> nth=2")
     answered(page)
     assert page.locator(".unsent").count() == 0 and texts(page, "user") == ["Before", "Precious words", "More of them"]
     assert len(next(iter(stage.world.conversations.values()))["messages"]) == 6
@@ -838,8 +799,7 @@ def test_reconnect(stage):
     answered(page)
     assert texts(page, "user") == ["Before", "Precious words", "More of them", "Something longer, please"]
     # Unsent messages survive a reload.
-    begin = stage.restart()
-    stage.server.kill()
+    begin = stage.stop()
     ask(page, "Never lost", wait=False)
     page.wait_for_selector(".unsent .error")
     begin()
@@ -876,8 +836,7 @@ def test_expired(stage):
     eventually(lambda: page.input_value("#message") == "Not to be lost")
     eventually(lambda: texts(page, "user") == ["Before"])
     assert page.url == address
-    press(page, "Enter")
-    page.wait_for_selector(".message.assistant >> nth=1")
+    press(page, "Enter", shown=".message.assistant >> nth=1")
     # An expired token is noticed before it is used.
     page.fill("#message", "Half a thought")
     page.evaluate("""localStorage['slm.expires'] = Date.now() + 200;
@@ -907,14 +866,12 @@ def test_list_errors(stage):
     page.wait_for_load_state("networkidle")                  # the list is read again after an answer
     stage.world.faults.append(("GET", "/api/conversations", {"status": 500, "message": "The database is busy."}))
     reload(page, ":is(#conversations, .load-error) >> text=The database is busy.")
-    page.click("text=Try again")
-    page.wait_for_selector("#conversations a")
+    click(page, "text=Try again", "#conversations a")
     stage.world.faults.append(("PATCH", "/api/conversations", {"status": 500, "message": "Not written."}))
     page.focus("#conversations a")
     press(page, "F2")
     page.keyboard.type("Lost")
-    press(page, "Enter")
-    page.wait_for_selector(".toast >> text=Not written.")
+    press(page, "Enter", shown=".toast >> text=Not written.")
     page.wait_for_selector("#conversations a >> text=One")
 
 
