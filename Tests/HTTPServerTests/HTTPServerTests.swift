@@ -16,6 +16,14 @@ struct HTTPServerTests {
         return try HTTPServer(settings, handle)
     }
 
+    /// A connection to a server of its own, which stops when the connection is closed.
+    static func connection(
+        _ handle: @escaping @Sendable (Exchange) -> Void = echo, with change: (inout HTTPServer.Settings) -> Void = { _ in }
+    ) throws -> RawHTTPConnection {
+        let server = try server(handle, with: change)
+        return try #require(RawHTTPConnection(to: server.port) { server.stop(within: .zero) })
+    }
+
     /// Responds with the request.
     static let echo: @Sendable (Exchange) -> Void = { exchange in
         let request = exchange.request
@@ -25,9 +33,7 @@ struct HTTPServerTests {
 
     @Test("requests on one connection, with Content-Length and chunked bodies")
     func requests() throws {
-        let server = try Self.server()
-        defer { server.stop(within: .seconds(1)) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try Self.connection()
         #expect(connection.ask("GET", "/a%20b/c?x=1%262&y=a+b")?.text == #"GET ["a b", "c"] x=1&2&y=a b "#)
         #expect(connection.ask("POST", "/", body: "hello")?.text == "POST []  hello")
         connection.send("POST /in/chunks HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
@@ -41,21 +47,19 @@ struct HTTPServerTests {
 
     @Test("a response from another thread, later", arguments: [0, 20_000])
     func later(delay: UInt32) throws {
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             try? BackgroundThread.run {
                 usleep(delay)
                 exchange.respond(.text(.created, "later"))
             }
         }
-        defer { server.stop(within: .seconds(1)) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         for _ in 0..<20 { #expect(connection.ask("GET", "/")?.text == "later") }
     }
 
     @Test("pieces of a stream are sent at once")
     func stream() throws {
         let more = Mailbox<String?>()
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             let stream = ResponseStream()
             exchange.respond(Response(.ok, [("Content-Type", "text/event-stream")], stream: stream))
             try? BackgroundThread.run {
@@ -63,8 +67,6 @@ struct HTTPServerTests {
                 stream.finish()
             }
         }
-        defer { server.stop(within: .seconds(1)) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         for _ in 0..<3 {
             connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             #expect(connection.head()?.headers["transfer-encoding"] == "chunked")
@@ -79,28 +81,24 @@ struct HTTPServerTests {
 
     @Test("nothing follows the end of a stream that several threads write to")
     func streamOfSeveralWriters() throws {
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             let stream = ResponseStream()
             exchange.respond(Response(.ok, [], stream: stream))
             for _ in 0..<3 { try? BackgroundThread.run { for _ in 0..<200 { stream.write("x") } } }
             stream.finish(with: Array("end".utf8))
         }
-        defer { server.stop(within: .seconds(1)) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         for _ in 0..<50 { #expect(connection.ask("GET", "/")?.text.drop { $0 == "x" } == "end") }
     }
 
     @Test("long request and response bodies", arguments: [65_536, 1_000_000])
     func longBodies(count: Int) throws {
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             let stream = ResponseStream()
             exchange.respond(Response(.ok, [], stream: stream))
             stream.write(exchange.request.body)
             stream.finish()
         }
-        defer { server.stop(within: .seconds(1)) }
         let body = (0..<count).map { UInt8(65 + $0 % 23) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         let answer = connection.ask("POST", "/", body: String(decoding: body, as: UTF8.self))
         let isSame = answer?.body == body
         #expect(isSame)
@@ -128,13 +126,11 @@ struct HTTPServerTests {
     @Test("a client that does not read is disconnected when the buffer is full")
     func slowReader() throws {
         let gone = Mailbox<Bool>()
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             let stream = ResponseStream(bufferLimit: 100_000) { gone.put(true) }
             exchange.respond(Response(.ok, [], stream: stream))
             try? BackgroundThread.run { while !stream.isDisconnected { stream.write([UInt8](repeating: 65, count: 10_000)); usleep(100) } }
         }
-        defer { server.stop(within: .seconds(1)) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         #expect(gone.take(within: .seconds(20)) == true)
     }
@@ -142,25 +138,21 @@ struct HTTPServerTests {
     @Test("a burst larger than the buffer does not disconnect the client")
     func burst() throws {
         let gone = Mailbox<Bool>(), part = [UInt8](repeating: 65, count: 100_000)
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             let stream = ResponseStream(bufferLimit: 100_000) { gone.put(true) }
             for _ in 0..<10 { stream.write(part) }
             stream.finish()
             exchange.respond(Response(.ok, [], stream: stream))
         }
-        defer { server.stop(within: .seconds(1)) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         #expect(connection.answer()?.body.count == 1_000_000 && gone.take(within: .zero) == nil)
     }
 
     @Test("an idle stream sends heartbeats")
     func heartbeat() throws {
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             exchange.respond(Response(.ok, [], stream: ResponseStream(heartbeat: ": beat\n\n")))
         } with: { $0.limits.heartbeat = .milliseconds(50) }
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         _ = connection.head()
         for _ in 0..<3 { #expect(connection.chunk().map { String(decoding: $0, as: UTF8.self) } == ": beat\n\n") }
@@ -224,12 +216,10 @@ struct HTTPServerTests {
     @Test("a second response is dropped and reported")
     func secondResponse() throws {
         let mistakes = Mailbox<String>(), gone = Mailbox<Bool>()
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             exchange.respond(.text(.ok, "first"))
             exchange.respond(Response(.created, [], stream: ResponseStream { gone.put(true) }))
         } with: { $0.onMistake = { mistakes.put($0) } }
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         for _ in 0..<2 { #expect(connection.ask("GET", "/a")?.text == "first") }
         #expect(mistakes.take(within: .seconds(10)) == "GET /a got a second response, with status 201")
         #expect(gone.take(within: .seconds(10)) == true)
@@ -267,15 +257,13 @@ struct HTTPServerTests {
 
     @Test("HTTP/1.0 clients get streams without chunks, and keep their connection only if they ask for it")
     func http10() throws {
-        let server = try Self.server { exchange in
+        let connection = try Self.connection { exchange in
             if exchange.request.path == "/plain" { return exchange.respond(.text(.ok, "plain")) }
             let stream = ResponseStream()
             exchange.respond(Response(.ok, [], stream: stream))
             stream.write("streamed")
             stream.finish()
         }
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("GET /plain HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         let kept = connection.answer()
         #expect(kept?.text == "plain" && kept?.headers["connection"] == "keep-alive")

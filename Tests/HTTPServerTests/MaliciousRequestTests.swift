@@ -17,9 +17,7 @@ struct MaliciousRequestTests {
             "Host: a\r\nHost: b",
         ])
     func smuggling(headers: String) throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection()
         connection.send(
             "POST /first HTTP/1.1\r\n\(headers.hasPrefix("Host") ? "" : "Host: h\r\n")\(headers)\r\n\r\nhello"
                 + "GET /second HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -36,9 +34,7 @@ struct MaliciousRequestTests {
             "X: a\u{0}b", "X: a\u{B}b", "X(: a", "X\u{E9}: a", ": a", "no colon", "\"X\": a", "X: a\r\r",
         ])
     func ambiguousHeader(header: String) throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection()
         connection.send("POST /first HTTP/1.1\r\nHost: h\r\n\(header)\r\n\r\nGET /second HTTP/1.1\r\nHost: h\r\nX: 12345\r\n\r\n")
         let answer = try #require(connection.answer())
         #expect(answer.status == 400 && answer.headers["connection"] == "close")
@@ -47,9 +43,7 @@ struct MaliciousRequestTests {
 
     @Test("blanks around a header value are not part of it, and every visible character may be in it")
     func headerValues() throws {
-        let server = try HTTPServerTests.server { $0.respond(.text(.ok, $0.request.header("x") ?? "none")) }
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection { $0.respond(.text(.ok, $0.request.header("x") ?? "none")) }
         for (sent, expected) in [(" \t a:b \t", "a:b"), ("", ""), ("a\tb \u{E9}~", "a\tb \u{E9}~")] {
             connection.send("GET / HTTP/1.1\r\nHost: h\r\nX:\(sent)\r\n\r\n")
             #expect(connection.answer()?.text == expected)
@@ -64,9 +58,7 @@ struct MaliciousRequestTests {
             ("\u{16}\u{3}\u{1}", 400), (" GET / HTTP/1.1", 400),
         ])
     func requestLines(line: String, status: Int) throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection()
         connection.send("\(line)\r\nHost: h\r\n\r\n")
         #expect(connection.answer()?.status == status)
         #expect(connection.answer() == nil)
@@ -74,9 +66,7 @@ struct MaliciousRequestTests {
 
     @Test("an empty line before a request is ignored, and a head may arrive byte by byte")
     func slowHead() throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection()
         for byte in "\r\nPOST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n".utf8 {
             connection.send([byte])
         }
@@ -88,9 +78,7 @@ struct MaliciousRequestTests {
         arguments: ["zz\r\nabc\r\n", "-1\r\na\r\n", "ffffffffffffffffff\r\na\r\n", "3\r\nabcdef\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n",
                     "3\nabc\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", "\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n folded\r\n\r\n"])
     func badChunks(body: String) throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection()
         connection.send(
             "POST /first HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\(body)"
                 + "GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -100,9 +88,7 @@ struct MaliciousRequestTests {
 
     @Test("invalid targets are rejected", arguments: ["/%", "/%2", "/%zz", "/%00", "/a?b=%ff", "/%c3%28", "*"])
     func badTargets(target: String) throws {
-        let server = try HTTPServerTests.server()
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection()
         for _ in 0..<2 { #expect(connection.ask("GET", target)?.status == 400) }         // the connection stays open
         #expect(connection.ask("POST", target, body: "hello")?.headers["connection"] == "close")
     }
@@ -152,12 +138,10 @@ struct MaliciousRequestTests {
 
     @Test("a long body has more time, as long as it arrives at a rate")
     func steadyBody() throws {
-        let server = try HTTPServerTests.server(with: {
+        let connection = try HTTPServerTests.connection(with: {
             $0.limits.requestTimeout = .milliseconds(400)
             $0.limits.bodyRate = 1_000
         })
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 30000\r\n\r\n")
         for _ in 0..<10 {
             connection.send(String(repeating: "a", count: 3_000))

@@ -47,9 +47,7 @@ struct RequestLimitTests {
 
     @Test("a client that sends a body that is too long reads the 413", arguments: [false, true])
     func lingering(isChunked: Bool) throws {
-        let server = try HTTPServerTests.server(with: { $0.limits.bodies.one = 1_000 })
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection(with: { $0.limits.bodies.one = 1_000 })
         // More than the buffers of both sockets hold: a server that does not read on makes the client's `send` fail.
         let size = 30_000_000
         let body = [UInt8](repeating: 65, count: size)
@@ -63,12 +61,10 @@ struct RequestLimitTests {
 
     @Test("what follows a rejected request is discarded for a limited time only")
     func lingeringEnds() throws {
-        let server = try HTTPServerTests.server(with: {
+        let connection = try HTTPServerTests.connection(with: {
             $0.limits.bodies.one = 1_000
             $0.limits.lingerTime = .milliseconds(300)
         })
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
         connection.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
         let end = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < end, connection.sendAll([UInt8](repeating: 65, count: 10_000)) {}
@@ -77,9 +73,7 @@ struct RequestLimitTests {
 
     @Test("Expect: 100-continue is answered before the body, and with 413 if the body would be too long")
     func expectation() throws {
-        let server = try HTTPServerTests.server(with: { $0.limits.bodies.one = 1_000 })
-        defer { server.stop(within: .zero) }
-        let connection = try #require(RawHTTPConnection(to: server.port))
+        let connection = try HTTPServerTests.connection(with: { $0.limits.bodies.one = 1_000 })
         connection.send("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         #expect(connection.text(through: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
         connection.send("abc")

@@ -7,6 +7,7 @@ import Glibc
 ///     connection.answer()?.status                  // 200
 package final class RawHTTPConnection {
     private let descriptor: Int32
+    private let onClose: () -> Void
     private var received: [UInt8] = []
 
     package struct Answer {
@@ -17,7 +18,9 @@ package final class RawHTTPConnection {
         package var text: String { String(decoding: body, as: UTF8.self) }
     }
 
-    package init?(to port: UInt16) {
+    /// - Parameter onClose: Called after the connection was closed.
+    package init?(to port: UInt16, onClose: @escaping () -> Void = {}) {
+        self.onClose = onClose
         // Close on exec: a process that another test starts must not keep the connection open.
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
@@ -32,7 +35,10 @@ package final class RawHTTPConnection {
         if !isConnected { return nil }           // `deinit` closes it
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        close(descriptor)
+        onClose()
+    }
 
     /// Shuts down the sending side.
     package func closeOurSide() { shutdown(descriptor, Int32(SHUT_WR)) }

@@ -33,13 +33,7 @@ import Train
         return settings
     }
 
-    private var plan: TrainingPlan {
-        var plan = TrainingPlan()
-        plan.batch = 2
-        plan.lr = 1e-2
-        plan.weightDecay = 0.5
-        return plan
-    }
+    private let plan = TrainingPlan(batch: 2, lr: 1e-2, weightDecay: 0.5)
 
     private func finetuning(_ settings: Finetuning.Settings, in name: String) throws -> Finetuning {
         let processor = try Processor(threads: 2)

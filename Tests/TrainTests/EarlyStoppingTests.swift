@@ -56,13 +56,7 @@ import Train
     }
 
     private func run(_ script: Script) throws -> TrainingRun {
-        var plan = TrainingPlan()
-        plan.length = .steps(20)
-        plan.batch = 1
-        plan.warmup = 0
-        plan.evalEvery = 2
-        plan.evaluatesFirst = true
-        plan.patience = 2
+        let plan = TrainingPlan(.steps(20), batch: 1, warmup: 0, evalEvery: 2, evaluatesFirst: true, patience: 2)
         let configuration = GPTConfiguration(layers: 1, heads: 1, width: 8, context: 4, vocabulary: vocabulary.count)
         return try TrainingRun(
             Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 5), plan, training: Batches(), validation: script,

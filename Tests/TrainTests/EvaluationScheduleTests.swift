@@ -61,14 +61,9 @@ import Train
     func `evaluations take about 3 % of the time, and the promised steps hold`(
         seconds: Double, _ speed: (step: Double, token: Double)
     ) throws {
-        var plan = TrainingPlan()
-        plan.length = .seconds(seconds)
-        plan.batch = 2
-        plan.warmup = 2
         // A long run on these few chats stops early.
-        plan.patience = seconds > 120 ? nil : 5
-        plan.lr = 1e-2
-        let run = try run(plan)
+        let patience = seconds > 120 ? nil : 5
+        let run = try run(TrainingPlan(.seconds(seconds), batch: 2, lr: 1e-2, warmup: 2, patience: patience))
         var machine = Machine(secondsPerStep: speed.step, secondsPerToken: speed.token)
         let promised = run.estimate(secondsPerStep: speed.step).steps
         let ending = try run.run(clock: { machine.now }, shouldStop: { _ in false }) { machine.add($0) }
@@ -83,10 +78,7 @@ import Train
     }
 
     @Test func `an estimate leaves 3 % of the time for evaluations, and a fifth of a step's time for each fitted context`() throws {
-        var plan = TrainingPlan()
-        plan.batch = 2
-        plan.warmup = 2
-        plan.length = .seconds(104)
+        var plan = TrainingPlan(.seconds(104), batch: 2, warmup: 2)
         #expect(try run(plan).estimate(secondsPerStep: 1) == (100, 104))
         plan.nGramContexts = 5 * 2 * 48 * 11        // eleven steps of 2 × 48 tokens
         #expect(try run(plan).estimate(secondsPerStep: 1) == (90, 104))
@@ -117,11 +109,8 @@ import Train
     /// and at most an epoch.
     @Test(arguments: [(432, false, 432), (432, true, 96), (100, true, 48), (1 << 20, false, nil)] as [(Int, Bool, Int?)])
     func `the progress of an evaluation rises to the number of its tokens`(most: Int, validating: Bool, rowTokens: Int?) throws {
-        var plan = TrainingPlan()
-        plan.length = .tokens(1 << 30)                // long enough for 2^20 tokens in each evaluation
-        plan.batch = 2
-        plan.evalTokens = most
-        plan.evaluatesFirst = true
+        // Long enough for 2^20 tokens in each evaluation.
+        let plan = TrainingPlan(.tokens(1 << 30), batch: 2, evalTokens: most, evaluatesFirst: true)
         let run = try run(plan, validating: validating), epoch = 2 * 48 * Int(run.training.stepsPerEpoch.rounded(.up))
         var shown: [Int] = [], sizes: Set<Int> = [], training = 0, validation = 0
         try run.train(until: 0) { event in
@@ -143,25 +132,15 @@ import Train
     }
 
     @Test func `without validation data, training rows are evaluated in 3 % of the time`() throws {
-        var plan = TrainingPlan()
-        plan.length = .seconds(120)
-        plan.batch = 2
-        let run = try run(plan, validating: false)
+        let run = try run(TrainingPlan(.seconds(120), batch: 2), validating: false)
         var machine = Machine(secondsPerStep: 1.9, secondsPerToken: 0.755e-3)
         #expect(try run.run(clock: { machine.now }, shouldStop: { _ in false }) { machine.add($0) } == .finished)
         #expect(machine.evaluations > 1 && machine.evaluating <= 0.03 * 120 && machine.result == nil, "\(machine.evaluating) s")
     }
 
     @Test func `early stopping does not count evaluations during the warmup and the first tenth of a run`() throws {
-        var plan = TrainingPlan()
-        plan.length = .steps(200)
-        plan.batch = 2
-        plan.lr = 0
-        plan.patience = 5
-        plan.evalEvery = 1
         for (warmup, expected) in [(0, 24), (50, 54)] {
-            plan.warmup = warmup
-            let run = try run(plan)
+            let run = try run(TrainingPlan(.steps(200), batch: 2, lr: 0, warmup: warmup, evalEvery: 1, patience: 5))
             #expect(try run.train() == .earlyStopped)
             #expect(run.state.step == expected)
         }

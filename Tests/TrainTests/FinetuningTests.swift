@@ -40,23 +40,15 @@ import Train
         configuration.dropout = dropout
         let trainer = Trainer(configuration, on: processor, precision: .float32, seed: 5)
         if steps > 0 {
-            var plan = TrainingPlan()
-            plan.batch = 4
-            let batches = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool).packedBatches(.train, plan, context: 48)
+            let data = try data([chats(.sums, 100, in: "sums.jsonl")], on: processor.pool)
+            let batches = try data.packedBatches(.train, TrainingPlan(batch: 4), context: 48)
             for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: 1e-2) }
         }
         try Checkpoint(configuration, trainer.parameters, Self.vocabulary, .specialTokens).write(to: folder("base.h5"))
         return folder("base.h5")
     }
 
-    private var plan: TrainingPlan {
-        var plan = TrainingPlan()
-        plan.batch = 2
-        plan.lr = 1e-2
-        plan.evalEvery = 4
-        plan.lossScope = .assistant
-        return plan
-    }
+    private let plan = TrainingPlan(batch: 2, lr: 1e-2, lossScope: .assistant, evalEvery: 4)
 
     enum Kind: CaseIterable { case full, plain, pissa }
 

@@ -249,9 +249,7 @@ import Train
         let vocabulary = Vocabulary.ofBytes(specialTokens: []), V = vocabulary.count
         let configuration = GPTConfiguration(layers: 1, heads: 5, width: 320, context: 64, vocabulary: V)
         let tokens = try file(Self.text(70_000, vocabulary: V, seed: 1), vocabulary: V)
-        var plan = TrainingPlan()
-        plan.length = .steps(2)
-        plan.batch = 2
+        var plan = TrainingPlan(.steps(2), batch: 2)
         plan.nGramContexts = 16_384
         let batches = try RandomWindows(tokens, rows: 2, context: 64, seed: 1)
         func run(_ name: String) throws -> (TrainingRun, Processor) {

@@ -28,12 +28,9 @@ import Train
         let chats = (0..<200).map { i in
             #"{"user": "\#(question(i))", "assistant": "\#(i / 4 % 2 == 0 ? Self.good : Self.bad)"}"# + "\n"
         }
-        var plan = TrainingPlan()
-        plan.batch = 4
-        plan.lossScope = .assistant
         let data = try TrainingData(
             .init([folder.write(chats.joined(), to: "base.jsonl")]), vocabulary: Self.vocabulary, on: processor.pool)
-        let batches = try data.packedBatches(.train, plan, context: 48)
+        let batches = try data.packedBatches(.train, TrainingPlan(batch: 4, lossScope: .assistant), context: 48)
         for step in 0..<steps { _ = trainer.step(try batches.batch(at: step), rate: step < steps * 2 / 3 ? 1e-2 : 1e-3) }
         try Checkpoint(configuration, trainer.parameters, Self.vocabulary, .specialTokens).write(to: folder("base.h5"))
         return folder("base.h5")
@@ -64,12 +61,7 @@ import Train
         _ settings: Finetuning.Settings, in name: String, rate: Float = 3e-3, recomputing: Bool = false
     ) throws -> Finetuning {
         let processor = try Processor(threads: 2)
-        var plan = TrainingPlan()
-        plan.batch = 8
-        plan.lr = rate
-        plan.weightDecay = 0
-        plan.lossScope = .assistant
-        plan.evalEvery = 5
+        var plan = TrainingPlan(batch: 8, lr: rate, weightDecay: 0, lossScope: .assistant, evalEvery: 5)
         plan.machine = TrainingMachine(processor, .float32, recomputesBlocks: recomputing)
         let base = try FinetuningBase(folder("base.h5"), on: processor)
         return try Finetuning(of: base, settings, plan, in: folder(name), on: processor)
@@ -202,11 +194,7 @@ import Train
             var steps: [PreferenceMetrics] = []
         }
         let train = { @Sendable (ranks: RankGroup?, name: String) -> Found? in
-            var plan = TrainingPlan(), found = Found()
-            plan.batch = 8
-            plan.lossScope = .assistant
-            plan.evalEvery = 3
-            plan.gradientGroups = 4
+            var plan = TrainingPlan(batch: 8, gradientGroups: 4, lossScope: .assistant, evalEvery: 3), found = Found()
             guard let processor = try? Processor(threads: 1) else { return nil }
             plan.machine = TrainingMachine(processor, .float32)
             do {
@@ -239,9 +227,7 @@ import Train
         let lines = try String(contentsOfFile: settings.data[0], encoding: .utf8).split(separator: "\n").prefix(30)
         folder.write(lines.joined(separator: "\n") + "\n", to: "others.jsonl")
         let errors = try withRanks(2) { [others] ranks in
-            var plan = TrainingPlan()
-            plan.batch = 8
-            plan.gradientGroups = 4
+            let plan = TrainingPlan(batch: 8, gradientGroups: 4)
             guard let processor = try? Processor(threads: 1) else { return "" }
             do {
                 _ = try Finetuning(

@@ -107,14 +107,7 @@ import Train
 
     /// A run of four steps that evaluates and saves after two.
     private static func run(over ranks: RankGroup?, in folder: String, seed: Int = 1) throws -> TrainingRun {
-        var plan = TrainingPlan()
-        plan.length = .steps(4)
-        plan.batch = 6
-        plan.warmup = 0
-        plan.seed = seed
-        plan.evalEvery = 2
-        plan.gradientGroups = 2
-        plan.shardsOptimizer = true
+        let plan = TrainingPlan(.steps(4), batch: 6, warmup: 0, seed: seed, gradientGroups: 2, shardsOptimizer: true, evalEvery: 2)
         try Folder.create(folder)
         return try TrainingRun(
             Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 3), plan, training: Batches(), validation: nil,

@@ -13,15 +13,7 @@ import Train
     private let folder = TemporaryFolder()
     private let vocabulary = Vocabulary.ofBytes(specialTokens: ["<|user|>", "<|assistant|>", "<|eos|>", "<|pad|>"])
 
-    private var plan: TrainingPlan {
-        var plan = TrainingPlan()
-        plan.length = .steps(12)
-        plan.batch = 2
-        plan.warmup = 2
-        plan.evalEvery = 4
-        plan.lr = 1e-2
-        return plan
-    }
+    private let plan = TrainingPlan(.steps(12), batch: 2, lr: 1e-2, warmup: 2, evalEvery: 4)
 
     private func data() throws -> TrainingData {
         let lines = (0..<40).map { "[INST] what is \($0) and \($0 % 7) [/INST] it is \($0 + $0 % 7)\n" }

@@ -37,11 +37,7 @@ import Train
         }
     }
 
-    private var plan: TrainingPlan {
-        var plan = TrainingPlan()
-        plan.batch = 4
-        return plan
-    }
+    private let plan = TrainingPlan(batch: 4)
 
     @Test(arguments: [false, true]) func `ranks of a machine share the token files of the first`(inCache: Bool) throws {
         // Several blocks.

@@ -22,14 +22,7 @@ import Train
         return try TokenMeta(reading: folder("meta.json"))
     }
 
-    private var plan: TrainingPlan {
-        var plan = TrainingPlan()
-        plan.length = .steps(12)
-        plan.batch = 2
-        plan.warmup = 2
-        plan.evalEvery = 4
-        return plan
-    }
+    private let plan = TrainingPlan(.steps(12), batch: 2, warmup: 2, evalEvery: 4)
 
     private func run(_ plan: TrainingPlan, in name: String, dropout: Float = 0.1, validating: Bool = true) throws -> TrainingRun {
         let meta = try tokens()

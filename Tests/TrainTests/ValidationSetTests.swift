@@ -32,15 +32,8 @@ import Train
     private func run(
         _ data: TrainingData, _ name: String, seed: Int = 1, rows: Int = 2, steps: Int = 10, tokens: Int = 300, scope: LossScope = .all
     ) throws -> TrainingRun {
-        var plan = TrainingPlan()
-        plan.length = .steps(steps)
-        plan.batch = rows
-        plan.seed = seed
-        plan.warmup = 1
-        plan.lr = 1e-2
-        plan.evalTokens = tokens
-        plan.evalEvery = 4
-        plan.lossScope = scope
+        let plan = TrainingPlan(
+            .steps(steps), batch: rows, lr: 1e-2, warmup: 1, seed: seed, lossScope: scope, evalEvery: 4, evalTokens: tokens)
         let configuration = GPTConfiguration(layers: 1, heads: 2, width: 16, context: context, vocabulary: vocabulary.count)
         let trainer = try Trainer(configuration, on: Processor(threads: 1), precision: .float32, seed: 3)
         try Folder.create(folder(name))
