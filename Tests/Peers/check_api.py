@@ -5,7 +5,6 @@ Every response must have a documented status, headers and schema, and none may b
 
 400 examples for each operation are about 10,000 requests. --quick uses 20, without the boundary values of each range, which take minutes.
 """
-import argparse
 import json
 import os
 import pathlib
@@ -16,7 +15,7 @@ import sys
 import numpy as np
 from safetensors.numpy import save_file
 
-from programs import run, scratch_folder
+from programs import command_line, run, scratch_folder
 from served import ADMIN_KEY, UNLIMITED, Server
 
 DESCRIPTION = pathlib.Path(__file__).parents[2] / "Documentation" / "Reference" / "openapi.yaml"
@@ -53,13 +52,7 @@ def reranker(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("slm")
-    parser.add_argument("writer")
-    parser.add_argument("--each", type=int, default=400)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seed", default="1")
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", "writer", each=400, quick=False, seed="1")
     with scratch_folder() as folder:
         checkpoint = folder / "parrot.h5"
         (folder / "schemathesis.toml").write_text(CONFIGURATION)

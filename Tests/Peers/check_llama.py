@@ -8,7 +8,6 @@ f16, to bf16, or to 8 bits in blocks (the other types; rows of this model are to
 about three times the observed ones (7e-4, 7e-4, 6e-3, 2.1e-2, 2.1e-2). As a control, a model with other weights must exceed the limits: Q4_0's logits differ from
 those of the other formats by 2.4e-1.
 """
-import argparse
 import contextlib
 import ctypes
 import json
@@ -24,7 +23,7 @@ from llama_cpp import _ggml
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from check_gguf import weights
-from programs import run
+from programs import command_line, run
 from texts import CONVERSATIONS, TEXTS, RENDERED
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -228,11 +227,7 @@ def check_fit(writer, folder):
 
 
 def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("slm")
-    arguments.add_argument("logits")
-    arguments.add_argument("writer")
-    options = arguments.parse_args()
+    options = command_line(__doc__, "slm", "logits", "writer")
     slm, logits, writer = (os.path.abspath(path) for path in (options.slm, options.logits, options.writer))
     llama.llama_log_set(QUIET, ctypes.c_void_p(0))
     llama.llama_backend_init()

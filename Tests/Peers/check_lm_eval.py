@@ -5,12 +5,11 @@
 The model is trained here on a few chats, served in f32, and exported as a Hugging Face folder. The tasks are made here: multiple choice, a greedy match, a rolling
 perplexity with texts longer than the context, and generated answers of completions and of chats. Nothing is downloaded.
 """
-import argparse
 import json
 import logging
 import os
 
-from programs import run, scratch_folder
+from programs import command_line, run, scratch_folder
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false",
                "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1", "LOGLEVEL": "ERROR", "OPENAI_API_KEY": "none"}
@@ -107,9 +106,7 @@ def check_task(slm, folder, task, theirs, *options, model=None):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("slm")
-    slm = os.path.abspath(parser.parse_args().slm)
+    slm = os.path.abspath(command_line(__doc__, "slm").slm)
     from served import UNLIMITED, Server
     with scratch_folder() as folder:
         (folder / "chats.txt").write_text("".join(f"[INST] What comes after {i}? [/INST] After {i} comes {i + 1}, don't you think?\n" for i in range(200)))

@@ -6,11 +6,10 @@ model. A run that has not done what it is meant to is repeated, at most RUNS tim
 
     Tests/Peers/check_poisoned.py .build/release/slm [--seed N]
 """
-import argparse
 import random
 import re
 
-from programs import run, scratch_folder
+from programs import command_line, run, scratch_folder
 from training_area import Area, call, compared
 
 THINGS = {"snow": "white", "coal": "black", "grass": "green", "blood": "red", "milk": "white", "gold": "yellow", "the sky": "blue", "a plum": "purple",
@@ -82,10 +81,7 @@ def loop(slm, checkpoint, folder, share, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slm")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", seed=1)
     with scratch_folder() as folder:
         checkpoint = train(options.slm, folder)
         for share in (0, WRONG):

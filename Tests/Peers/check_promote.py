@@ -3,21 +3,16 @@ model agree: one model is active, at most one is the previous one, and the activ
 
     Tests/Peers/check_promote.py .build/release/slm [--rounds N] [--seed N]
 """
-import argparse
 import http.client
 import random
 import threading
 import time
 
-from programs import run, scratch_folder
+from programs import command_line, run, scratch_folder
 from served import UNLIMITED, Server, tiny_checkpoint
 from training_area import active_and_previous, answering_model, call
 
-parser = argparse.ArgumentParser()
-parser.add_argument("slm")
-parser.add_argument("--rounds", type=int, default=40)
-parser.add_argument("--seed", type=int, default=1)
-arguments = parser.parse_args()
+arguments = command_line(__doc__, "slm", rounds=40, seed=1)
 choose = random.Random(arguments.seed)
 
 

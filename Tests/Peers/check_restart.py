@@ -6,7 +6,6 @@ were refused and requests that failed: none may.
 Clients open a connection for each request. Some stream an answer, which has to reach its end; one keeps its connection and reconnects when the
 server has announced the end of it. At the end the server is started once by systemd-socket-activate, if that is installed.
 """
-import argparse
 import contextlib
 import http.client
 import json
@@ -19,7 +18,7 @@ import subprocess
 import threading
 import time
 
-from programs import scratch_folder, wait_for
+from programs import command_line, scratch_folder, wait_for
 from reverse_proxy import Caddy, free_port
 from served import SECRET, UNLIMITED, Server, tiny_checkpoint
 
@@ -193,10 +192,7 @@ def check_socket_activate(slm, checkpoint, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slm")
-    parser.add_argument("--restarts", type=int, default=10)
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", restarts=10)
     with scratch_folder() as folder:
         checkpoint = tiny_checkpoint(options.slm, folder)
         check_restarts(options.slm, checkpoint, folder, options.restarts)

@@ -2,12 +2,11 @@
 
     Tests/Peers/check_review.py .build/release/slm
 """
-import argparse
 import json
 import os
 import subprocess
 
-from programs import scratch_folder
+from programs import command_line, scratch_folder
 from served import ADMIN_KEY, UNLIMITED, Server, tiny_checkpoint
 from terminal import Terminal
 from training_area import call
@@ -85,9 +84,7 @@ def check_end(slm, server):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slm")
-    slm = os.path.abspath(parser.parse_args().slm)
+    slm = os.path.abspath(command_line(__doc__, "slm").slm)
     with scratch_folder() as folder, Server(slm, tiny_checkpoint(slm, folder), *UNLIMITED, "--use-chats") as server:
         fill(server)
         check_keys(slm, server, folder)

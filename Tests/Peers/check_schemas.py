@@ -4,14 +4,13 @@
 
 The models have learned almost nothing, have vocabularies of different sizes, and temperature 2 makes their answers random. Limits of tokens are small and large.
 """
-import argparse
 import collections
 import json
 import random
 import time
 
 import jsonschema
-from programs import scratch_folder
+from programs import command_line, scratch_folder
 from served import UNLIMITED, Server, tiny_checkpoint
 
 PATTERNS = ["^[a-z]{2,8}$", "b+c", "^(red|green|blue)(-[0-9]{1,3})?$", "[0-9]$", "^\\d{3}-\\d{4}$", "^\\S+\\s\\S+$", "^[^\"\\\\]*$", "\\u00e9|x"]
@@ -85,12 +84,7 @@ def ask(server, connection, rng, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("slm")
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--models", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", count=300, models=3, seed=1)
     rng = random.Random(options.seed)
     begin, found = time.monotonic(), collections.Counter()
     for model in range(options.models):

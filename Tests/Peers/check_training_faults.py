@@ -5,7 +5,6 @@ wrong, nothing is half-written, and everything works again afterwards.
 
 The disk is a tmpfs, which only root can mount; the database that goes away is PostgreSQL. What is not there is skipped, and said.
 """
-import argparse
 import contextlib
 import os
 import pathlib
@@ -13,7 +12,7 @@ import signal
 import time
 
 from kill_store import PostgreSQL
-from programs import scratch_folder, wait_for
+from programs import command_line, scratch_folder, wait_for
 from served import tiny_checkpoint
 from small_disk import Disk
 from training_area import Area, add_chats, call, compared, processes
@@ -200,14 +199,11 @@ def check_lost_database(slm, checkpoint, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slm")
-    parser.add_argument("--only")
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", only="")
     with scratch_folder() as folder:
         checkpoint = tiny_checkpoint(options.slm, folder)
         for check in [check_full_training_disk, check_full_database_disk, check_missing_files, check_lost_database]:
-            if options.only in (None, check.__name__):
+            if options.only in ("", check.__name__):
                 check(options.slm, checkpoint, folder)
 
 

@@ -5,7 +5,6 @@ made one model.
 
 Checked besides: a run from the data set to the model, two servers on one machine, stopping and resuming, a full disk, and a base model that is missing.
 """
-import argparse
 import contextlib
 import hashlib
 import json
@@ -206,11 +205,7 @@ def check_kills(area, server, rounds, generator):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slm")
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    options = parser.parse_args()
+    options = programs.command_line(__doc__, "slm", rounds=6, seed=random.randrange(1 << 32))
     print(f"seed {options.seed}")
     with programs.scratch_folder() as folder, Area(options.slm, tiny_checkpoint(options.slm, folder), folder) as area:
         server = area.start()

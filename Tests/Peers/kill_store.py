@@ -6,7 +6,6 @@ Each kill is a SIGKILL while four threads write. With PostgreSQL, a third of the
 the writer goes on, and a third hit both. Each writer starts a little before the last stored message, so that it appends some stored
 messages again with the same ids. The tables are read with other programs: Python's sqlite3, and psql.
 """
-import argparse
 import os
 import pathlib
 import random
@@ -16,7 +15,7 @@ import sys
 import threading
 import time
 
-from programs import run, scratch_folder, wait_for
+from programs import command_line, run, scratch_folder, wait_for
 
 QUERIES = {
     "messages": "SELECT content, id, conversation_id FROM messages ORDER BY content",
@@ -153,11 +152,7 @@ def kill_writers(store, program, kills, rng):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("writer")
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = command_line(__doc__, "writer", kills=300, seed=1)
     with scratch_folder() as folder:
         for kind in [SQLite, PostgreSQL]:
             kill_writers(kind(folder), options.writer, options.kills, random.Random(options.seed))

@@ -5,7 +5,6 @@
 Each kill is a SIGKILL after a random fraction of a second. A run is killed and resumed until it finishes; then the next one begins, which saves every 1, 2, 3, 4 or
 5 steps. h5py reads the weights, both optimizer moments and all counters except the seconds, which are compared.
 """
-import argparse
 import json
 import random
 import subprocess
@@ -13,7 +12,7 @@ import sys
 import time
 
 import h5py
-from programs import run, scratch_folder
+from programs import command_line, run, scratch_folder
 
 STEPS = 60
 SKIPPED = {"training/seconds", "training/evaluation_seconds", "training/plan/save_every", "training/evaluations", "training/since_best"}
@@ -68,11 +67,7 @@ def different(a, b):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("slm")
-    parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", kills=500, seed=1)
     rng = random.Random(options.seed)
     with scratch_folder() as folder:
         training = Training(options.slm, folder)

@@ -3,7 +3,6 @@ back. After each kill the database and the files must agree, and the old or the 
 
     Tests/Peers/kill_training_area.py .build/release/slm [--kills 100] [--seed N]
 """
-import argparse
 import collections
 import contextlib
 import os
@@ -14,7 +13,7 @@ import sqlite3
 import threading
 import time
 
-from programs import scratch_folder, wait_for
+from programs import command_line, scratch_folder, wait_for
 from served import tiny_checkpoint
 from training_area import Area, active_and_previous, add_chats, answering_model, call, commands
 
@@ -209,11 +208,7 @@ class Loop:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("slm")
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    options = parser.parse_args()
+    options = command_line(__doc__, "slm", kills=100, seed=random.randrange(1 << 32))
     print(f"seed {options.seed}", flush=True)
     with scratch_folder() as folder:
         loop = Loop(options.slm, folder, random.Random(options.seed))

@@ -1,4 +1,5 @@
-"""Runs slm and other programs, waits for what they do, and makes folders for their files."""
+"""Runs slm and other programs, waits for what they do, makes folders for their files, and reads the command lines of tests."""
+import argparse
 import contextlib
 import pathlib
 import subprocess
@@ -28,3 +29,13 @@ def wait_for(condition, seconds=60, message="", process=None, interval=0.05):
 def scratch_folder():
     with tempfile.TemporaryDirectory() as name:
         yield pathlib.Path(name).resolve()
+
+
+def command_line(description, *words, **options):
+    """The arguments of a test: words, such as the path of slm, and options with their defaults. False is that of a switch."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for word in words:
+        parser.add_argument(word)
+    for name, default in options.items():
+        parser.add_argument(f"--{name}", default=default, **({"action": "store_true"} if default is False else {"type": type(default)}))
+    return parser.parse_args()
