@@ -386,17 +386,11 @@ def check_adapters(slm, writer, folder):
 
         os.replace(folder / "wide.h5", folder / "narrow.h5")
         server.process.send_signal(signal.SIGHUP)
-        for _ in range(200):
-            if "could not be loaded" in server.log_text():
-                break
-            time.sleep(0.05)
+        server.wait(lambda: "could not be loaded" in server.log_text())
         assert [ask(client, "base:narrow", n).choices[0].text for n in range(4)] == [alone["base:narrow", n] for n in range(4)], "the previous models stay"
         (folder / "wide.h5").write_bytes((folder / "narrow.h5").read_bytes())
         server.process.send_signal(signal.SIGHUP)
-        for _ in range(200):
-            if "loaded base" in server.log_text():
-                break
-            time.sleep(0.05)
+        server.wait(lambda: "loaded base" in server.log_text())
         assert [ask(client, "base:narrow", n).choices[0].text for n in range(4)] == [alone["base:wide", n] for n in range(4)], "reloaded"
 
 

@@ -124,7 +124,7 @@ import Testing
             #expect(messages == ["user: \(Self.marker)", "assistant: \(OneSentenceModel.sentence)"])
             let found = try #require(try connection.ask("GET", "/api/conversations/\(conversation)", ada)?.json())
             #expect(found["title"]?.string == Self.marker && found["training"]?.boolean == true)
-            let last = found["messages"]?.elements.flatMap { Array($0).last }
+            let last = found["messages"]?.list?.last
             #expect(last != nil && last?["rating"] == nil && last?["correction"] == nil)
             #expect(try connection.ask("GET", "/api/me", ada)?.json()["training"]?.boolean == true)
             #expect(connection.ask("GET", "/api/conversations/\(deleted)", ada)?.status == 404)
@@ -132,7 +132,7 @@ import Testing
             let library = try #require(try connection.ask("GET", "/api/libraries/\(library)", ada)?.json())
             #expect(library["name"]?.string == Self.marker && library["access"]?.string == "private" && library["file_count"]?.integer == 1)
             #expect(connection.ask("GET", "/v1/files/file-\(file)/content", ada)?.text == Self.marker)
-            #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.flatMap { Array($0).first }?["id"]?.string == key)
+            #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.list?.first?["id"]?.string == key)
             #expect(connection.post("/api/auth/login", #"{"username":"\#(Self.marker)","password":"correct horse"}"#)?.status == 200)
         }
 
@@ -307,7 +307,7 @@ import Testing
         #expect(
             totals["users"]?.integer == 3 && totals["messages"]?.integer == 8 && totals["generations"]?.integer == 5
                 && totals["conversations"]?.integer == 4)
-        #expect(totals["top_users"]?.elements.flatMap { Array($0).first }?["username"]?.string == "carl")
+        #expect(totals["top_users"]?.list?.first?["username"]?.string == "carl")
         #expect(try get("/api/admin/stats?top=0")["top_users"] == nil && get("/api/admin/stats?top=0")["users"]?.integer == 3)
         #expect(try names("/api/admin/stats?top=2", "top_users") == ["carl", AdaFixture.marker])
         #expect(connection.ask("GET", "/api/admin/stats?top=201", key)?.error.field == "top")

@@ -112,12 +112,12 @@ import Threads
         let withKey = ["Authorization": "Bearer \(key)"]
         #expect(connection.ask("GET", "/v1/models", withKey)?.status == 200)
         let list = try #require(connection.ask("GET", "/api/keys", ada))
-        let named = try #require(try list.json()["keys"]?.elements.flatMap { Array($0).first })
+        let named = try #require(try list.json()["keys"]?.list?.first)
         #expect(named["name"]?.string == "laptop" && named["id"]?.string == id && named["last_used_at"]?.string != nil)
         #expect(!list.text.contains(key) && !list.text.contains("hash"))
         #expect(connection.ask("DELETE", "/api/keys/\(id)", ada)?.status == 204)
         #expect(connection.ask("GET", "/v1/models", withKey)?.status == 401)
-        #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.elements.map { Array($0).count } == 0)
+        #expect(try connection.ask("GET", "/api/keys", ada)?.json()["keys"]?.list?.count == 0)
         for wrong in ["slm_", "slm_" + String(repeating: "A", count: 43), String(key.dropLast()), key + "A"] {
             #expect(connection.ask("GET", "/v1/models", ["Authorization": "Bearer \(wrong)"])?.status == 401)
         }

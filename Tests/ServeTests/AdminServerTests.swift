@@ -31,7 +31,7 @@ import Testing
         let page = try get(server, "users?search=ada&sort=username&order=asc&limit=1&offset=1")
         #expect(try strings(page, "users", "username") == ["adam"] && page["total"]?.integer == 2)
         #expect(try strings(get(server, "conversations?search=bob"), "conversations", "username") == ["bob"])
-        let id = try #require(try get(server, "users?search=bob")["users"]?.elements.flatMap { Array($0).first }?["id"]?.string)
+        let id = try #require(try get(server, "users?search=bob")["users"]?.list?.first?["id"]?.string)
         #expect(try get(server, "users/\(id)/conversations?search=FROM")["total"]?.integer == 1)
         #expect(try get(server, "users/\(id)/conversations?search=ada")["total"]?.integer == 0)
         let long = try #require(server.connect().ask("GET", "/api/admin/users?search=" + String(repeating: "a", count: 201), key))

@@ -27,7 +27,7 @@ import Testing
         }
 
         var messages: [JSONElement] {
-            get throws { try ask("GET", "").json()["messages"]?.elements.map { Array($0) } ?? [] }
+            get throws { try ask("GET", "").json()["messages"]?.list ?? [] }
         }
 
         /// Generates another answer and returns its id.
@@ -45,16 +45,16 @@ import Testing
         var messages = try chat.messages
         #expect(messages.compactMap { $0["id"]?.string } == [chat.question, third])
         #expect(strings(messages[1]["alternatives"]) == [chat.answer, second, third] && messages[0]["alternatives"] == nil)
-        let listed = try chat.ask("GET", "/messages/\(chat.answer)/alternatives").json()["alternatives"]?.elements.map { Array($0) } ?? []
+        let listed = try chat.ask("GET", "/messages/\(chat.answer)/alternatives").json()["alternatives"]?.list ?? []
         #expect(listed.compactMap { $0["id"]?.string } == [chat.answer, second, third])
         #expect(listed.compactMap { $0["active"]?.boolean } == [false, false, true])
         #expect(listed[0]["content"]?.string == messages[1]["content"]?.string && listed[0]["model"]?.string == "test-model")
-        let alone = try chat.ask("GET", "/messages/\(chat.question)/alternatives").json()["alternatives"]?.elements.map { Array($0).count }
+        let alone = try chat.ask("GET", "/messages/\(chat.question)/alternatives").json()["alternatives"]?.list?.count
         #expect(alone == 1)
         // The history of an alternative is its own.
         try chat.server.chat(#"{"message":"And then?","conversation_id":"\#(chat.id)"}"#, as: chat.ada)
         let switched = try chat.ask("POST", "/messages/\(chat.answer)/activate", "{}")
-        #expect(try switched.status == 200 && switched.json()["messages"]?.elements.map { Array($0).count } == 2)
+        #expect(try switched.status == 200 && switched.json()["messages"]?.list?.count == 2)
         messages = try chat.messages
         #expect(messages.last?["id"]?.string == chat.answer)
         #expect(try chat.ask("POST", "/messages/\(third)/activate", "{}").status == 200 && chat.messages.count == 4)

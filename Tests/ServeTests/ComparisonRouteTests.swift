@@ -95,7 +95,7 @@ import Testing
         try eventually { TemporaryFolder.names(in: folder("training/comparisons")).isEmpty }
 
         // The order of the answers says nothing about who gave them.
-        let questions = try #require(found["questions"]?.elements.map { Array($0) })
+        let questions = try #require(found["questions"]?.list)
         #expect(questions.count == 2)
         for question in questions {
             let members = Set(question.members?.compactMap(\.key.string) ?? [])
@@ -106,7 +106,7 @@ import Testing
         let votes = "/api/training/comparisons/\(id)/votes"
         let voted = try ask(server, "POST", votes, #"{"question": "q1", "choice": "left"}"#).json()
         #expect(voted["votes"]?[left == "White." ? "candidate" : "active"]?.integer == 1)
-        let first = try #require(voted["questions"]?.elements.map { Array($0) }?.first)
+        let first = try #require(voted["questions"]?.list?.first)
         #expect(first["vote"]?.string == "left" && first["candidate_side"]?.string == (left == "White." ? "left" : "right"))
         #expect(first["candidate_right"]?.boolean == true)
         let tie = try ask(server, "POST", votes, #"{"question": "q1", "choice": "tie"}"#).json()
@@ -155,7 +155,7 @@ import Testing
         let found = try ended(id, on: server)
         #expect(found["state"]?.string == "failed" && found["message"]?.string == "Cannot read /second.h5: no such file.")
         #expect(found["verdict"]?.isNull == true && found["passed"]?.isNull == true)
-        for list in ["reasons", "missing"] { #expect(found[list]?.elements.map { Array($0).count } == 0) }
+        for list in ["reasons", "missing"] { #expect(found[list]?.list?.count == 0) }
         for part in ["held_out", "replay", "own_text", "speed", "size"] { #expect(found[part]?.isNull == true) }
     }
 

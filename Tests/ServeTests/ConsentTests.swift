@@ -95,16 +95,16 @@ import Testing
         try server.chat(#"{"conversation_id":"\#(id)","regenerate":"\#(question)"}"#, as: ada)
         try server.chat(#"{"conversation_id":"\#(id)","message":"Thanks"}"#, as: ada)
         let export = try #require(try server.connect().ask("GET", "/api/me/export", ada)?.json())
-        let chat = try #require(export["conversations"]?.elements.flatMap { Array($0).first })
+        let chat = try #require(export["conversations"]?.list?.first)
         #expect(chat["system_prompt"]?.string == "Be kind." && chat["training"]?.boolean == false)
         #expect(export["profile"]?["training"]?.boolean == true)
-        #expect(chat["messages"]?.elements.map { Array($0).count } == 4)
-        let other = try #require(chat["alternatives"]?.elements.flatMap { Array($0).first })
+        #expect(chat["messages"]?.list?.count == 4)
+        let other = try #require(chat["alternatives"]?.list?.first)
         #expect(other["id"]?.string == answer && other["correction"]?.string == "Yes." && other["rating"]?["comment"]?.string == "No.")
         #expect(other["previous_id"]?.string == question)
-        let preference = try #require(chat["preferences"]?.elements.flatMap { Array($0).first })
+        let preference = try #require(chat["preferences"]?.list?.first)
         #expect(preference["rejected_ids"]?.elements.map { $0.compactMap(\.string) } == [answer])
-        let chosen = chat["messages"]?.elements.flatMap { Array($0).dropFirst().first }?["id"]?.string
+        let chosen = chat["messages"]?.list?.dropFirst().first?["id"]?.string
         #expect(preference["question_id"]?.string == question && chosen != nil && preference["chosen_id"]?.string == chosen)
         #expect(preference["chosen_at"]?.string.flatMap { Timestamp(dateOrTime: $0) } != nil)
     }

@@ -28,7 +28,7 @@ import Testing
 
     private func messages(_ id: String, _ account: [String: String]) throws -> [JSONElement] {
         let found = try #require(server.connect().ask("GET", "/api/conversations/\(id)", account))
-        return try Array(#require(found.json()["messages"]?.elements))
+        return try #require(found.json()["messages"]?.list)
     }
 
     @Test func `the passages are in the prompt of the current question, and stored with the answer`() throws {
@@ -37,10 +37,10 @@ import Testing
         let sources = try #require(first["sources"]), id = try #require(first["start"]?["conversation_id"]?.string)
         #expect(documents.backend.prompts == [[DocumentServer.prompt("How do I reset the pump?")]])
         #expect("user: " + (sources["prompt"]?.string ?? "") == documents.lastPrompt && sources["note"] == nil)
-        let passage = try #require(sources["passages"]?.elements?.first { _ in true })
+        let passage = try #require(sources["passages"]?.list?.first)
         #expect(passage["documents"]?.string == "notes" && passage["file"]?.string == "pump.md" && passage["line"]?.integer == 3)
         #expect(passage["heading"]?.string == "Pump > Reset" && passage["text"]?.string == "Hold the red button.")
-        #expect(try Array(#require(sources["words"]?.elements)).map(\.string) == ["reset", "pump"])
+        #expect(try #require(sources["words"]?.list).map(\.string) == ["reset", "pump"])
         // The next question has its own passages, and the history none.
         let second = try events("/api/chat", #"{"message":"Where does the valve turn?","conversation_id":"\#(id)"}"#, ada)
         #expect(second["sources"]?.passageTexts == ["The valve turns left."])

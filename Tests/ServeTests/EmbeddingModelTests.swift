@@ -33,7 +33,7 @@ import Tokenize
 
     private func vector(_ body: String) throws -> [Double] {
         let answer = try ask("/v1/embeddings", body)
-        let embedding = try #require(try answer.json()["data"]?.elements?.first { _ in true }?["embedding"]?.elements, "\(answer.text)")
+        let embedding = try #require(try answer.json()["data"]?.list?.first?["embedding"]?.elements, "\(answer.text)")
         return embedding.map { $0.number ?? .nan }
     }
 
@@ -57,7 +57,7 @@ import Tokenize
     @Test func `it answers no chats, and is listed`() throws {
         let chat = try ask("/v1/chat/completions", #"{"model":"bert","messages":[{"role":"user","content":"Hi"}]}"#)
         #expect(chat.status == 404)
-        let models = try #require(server.connect().ask("GET", "/v1/models")).json()["data"]?.elements.map { Array($0) }
+        let models = try #require(server.connect().ask("GET", "/v1/models")).json()["data"]?.list
         #expect(models?.compactMap { $0["id"]?.string } == ["test-model", "bert", "reranker"])
         #expect(try #require(server.connect().ask("GET", "/v1/models/bert")).json()["context_length"]?.integer == 24)
     }
@@ -71,13 +71,13 @@ import Tokenize
             #expect(answer.status == 200, "\(answer.text)")
             return try answer.json()
         }
-        let response = try ranked(#","model":"reranker""#), results = try Array(#require(response["results"]?.elements))
+        let response = try ranked(#","model":"reranker""#), results = try #require(response["results"]?.list)
         #expect(results.map { $0["index"]?.integer } == order && results.allSatisfy { $0["document"] == nil })
         expectClose(results.map { Float($0["relevance_score"]?.number ?? .nan) }, order.map { expected[$0] }, within: .forward)
         #expect(response["model"]?.string == "reranker" && response["usage"]?["total_tokens"]?.integer == 20)
-        let best = try Array(#require(ranked(#","top_n":1,"return_documents":true"#)["results"]?.elements))
+        let best = try #require(ranked(#","top_n":1,"return_documents":true"#)["results"]?.list)
         #expect(best.count == 1 && best[0]["document"]?["text"]?.string == ["red car", "the pump", "valve"][order[0]])
-        #expect(try Array(#require(ranked(#","top_n":9"#)["results"]?.elements)).count == 3)
+        #expect(try #require(ranked(#","top_n":9"#)["results"]?.list).count == 3)
     }
 
     @Test func `wrong requests to rank documents are refused`() throws {
@@ -101,10 +101,10 @@ import Tokenize
         #expect(refused.status == 400 && refused.text.contains("62 tokens: expected at most 24"), "\(refused.text)")
         let cut = try ask("/ollama/api/embed", #"{"model":"bert:latest","input":["\#(long)","the pump"]}"#)
         let root = try cut.json()
-        #expect(cut.status == 200 && root["embeddings"]?.elements.map { Array($0).count } == 2, "\(cut.text)")
+        #expect(cut.status == 200 && root["embeddings"]?.list?.count == 2, "\(cut.text)")
         #expect(root["prompt_eval_count"]?.integer == 28)
         #expect(try ask("/ollama/api/embed", #"{"model":"bert","input":"\#(long)","truncate":false}"#).status == 400)
         let shown = try ask("/ollama/api/show", #"{"model":"bert"}"#)
-        #expect(try Array(#require(shown.json()["capabilities"]?.elements)).map(\.string) == ["embedding"])
+        #expect(try #require(shown.json()["capabilities"]?.list).map(\.string) == ["embedding"])
     }
 }

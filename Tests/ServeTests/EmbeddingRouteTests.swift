@@ -24,7 +24,7 @@ import Tokenize
     }
 
     private func embeddings(_ answer: RawHTTPConnection.Answer) throws -> [[Double]] {
-        let data = Array(try #require(try answer.json()["data"]?.elements, "\(answer.text)"))
+        let data = try #require(try answer.json()["data"]?.list, "\(answer.text)")
         #expect(data.map { $0["index"]?.integer } == Array(data.indices))
         return try data.map { try #require($0["embedding"]?.elements).map { $0.number ?? .nan } }
     }

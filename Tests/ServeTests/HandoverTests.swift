@@ -14,12 +14,8 @@ import Threads
     @Test func `with a handover, the server reports not ready first and still chats`() throws {
         let server = try TestServer { $0.handover = .seconds(20) }
         let connection = try server.connect()
-        let stopped = Mailbox<Bool>()
         try eventually { connection.ask("GET", "/api/ready")?.status == 200 }
-        try BackgroundThread.run { [instance = server.server] in
-            instance.stop(within: .seconds(1))
-            stopped.put(true)
-        }
+        let stopped = try server.beginStopping(within: .seconds(1))
         try eventually { connection.ask("GET", "/api/ready")?.status == 503 }
         #expect(try connection.ask("GET", "/api/ready")?.json()["status"]?.string == "stopping")
         #expect(try connection.ask("GET", "/api/health")?.json()["status"]?.string == "ready")
@@ -49,11 +45,7 @@ import Threads
         #expect(try stream.read(2).text == "ol")
         let open = try #require(RawHTTPConnection(to: held.port))
         #expect(open.ask("GET", "/api/health")?.status == 200)
-        let stopped = Mailbox<Bool>()
-        try BackgroundThread.run { [instance = old.server] in
-            instance.stop(within: .seconds(20))
-            stopped.put(true)
-        }
+        let stopped = try old.beginStopping(within: .seconds(20))
         try eventually { open.ask("GET", "/api/ready")?.status != 200 }
         // A connection that the old server does not accept, and one whose request it has not received yet, which it has answered above.
         let waiting = try #require(RawHTTPConnection(to: held.port))
@@ -74,11 +66,7 @@ import Threads
         let slow = try server.connect()
         let head = "POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(guest.utf8.count)\r\n\r\n"
         slow.send(head + "{")
-        let stopped = Mailbox<Bool>()
-        try BackgroundThread.run { [instance = server.server] in
-            instance.stop(within: .seconds(20))
-            stopped.put(true)
-        }
+        let stopped = try server.beginStopping(within: .seconds(20))
         #expect(idle.answer() == nil)               // closed when the handover ended
         slow.send(String(guest.dropFirst()))
         let answer = slow.answer()

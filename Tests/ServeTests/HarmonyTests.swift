@@ -23,11 +23,11 @@ import Testing
         let answer = try #require(server.connect().post("/v1/chat/completions", body))
         try #require(answer.status == 200, "\(answer.text)")
         var content = "", reasoning = "", calls: [JSONElement] = [], reason: String?
-        for choice in try answer.objects().compactMap({ $0["choices"]?.elements?.first { _ in true } }) {
+        for choice in try answer.objects().compactMap({ $0["choices"]?.list?.first }) {
             let message = choice["delta"] ?? choice["message"]
             content += message?["content"]?.string ?? ""
             reasoning += message?["reasoning_content"]?.string ?? ""
-            calls += message?["tool_calls"]?.elements.map(Array.init) ?? []
+            calls += message?["tool_calls"]?.list ?? []
             reason = choice["finish_reason"]?.string ?? reason
         }
         return (content, reasoning, calls, reason)
@@ -78,7 +78,7 @@ import Testing
         let lines = try #require(connection.post(
             "/api/chat", #"{"stream":\#(streams),"options":{"temperature":0},"messages":[\#(Self.question)],\#(Self.tools)}"#))
         let calls = try lines.text.split(separator: "\n").map { try JSONElement(parsing: String($0)) }
-            .compactMap { $0["message"]?["tool_calls"]?.elements?.first { _ in true } }
+            .compactMap { $0["message"]?["tool_calls"]?.list?.first }
         #expect(calls.count == 1, "\(lines.text)")
         expectCall(calls.first?["function"])
     }

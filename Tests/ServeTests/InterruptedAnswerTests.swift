@@ -27,7 +27,7 @@ import Testing
         }
         try eventually { try saved().first?.hasPrefix("01234") ?? false }
         let during = try conversation(server, id, ada)
-        #expect(during["answering"]?.boolean == true && during["messages"]?.elements.map { Array($0).count } == 1)
+        #expect(during["answering"]?.boolean == true && during["messages"]?.list?.count == 1)
         gate.open()
         #expect(try stream.read().last?.name == "done")
         #expect(try saved().isEmpty && conversation(server, id, ada)["answering"]?.boolean == false)

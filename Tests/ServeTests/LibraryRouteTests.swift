@@ -37,7 +37,7 @@ import Testing
                 let library = try ask("GET", "/api/libraries/\(id)").json()
                 guard library["waiting"]?.integer == 0 else { usleep(20_000); continue }
                 var states: [String: String] = [:]
-                for file in library["files"]?.elements.map({ Array($0) }) ?? [] {
+                for file in library["files"]?.list ?? [] {
                     let passages = file["passages"]?.integer.map { "\($0)" }
                     states[file["name"]?.string ?? ""] = passages ?? file["message"]?.string
                 }
@@ -49,7 +49,7 @@ import Testing
 
         func search(_ query: String, _ headers: [String: String]? = nil) throws -> [JSONElement] {
             let answer = try ask("POST", "/api/documents/search", headers, #"{"query":"\#(query)"}"#)
-            return try Array(#require(try answer.json()["passages"]?.elements, "\(answer.text)"))
+            return try #require(try answer.json()["passages"]?.list, "\(answer.text)")
         }
 
         var fileID: String {
@@ -67,7 +67,7 @@ import Testing
         try fixture.upload("image.bin", "\u{0}\u{1}\u{2}")
         #expect(try fixture.files() == ["notes/pump ü.md": "2", "image.bin": "Not a text."])
         let listed = try fixture.ask("GET", "/api/documents").json()
-        let entry = try #require(listed["documents"]?.elements.map { Array($0) }?.first)
+        let entry = try #require(listed["documents"]?.list?.first)
         #expect(entry["id"]?.string == fixture.id && entry["name"]?.string == "Garden" && entry["is_own"]?.boolean == true)
         #expect(entry["files"]?.integer == 2 && entry["passages"]?.integer == 2 && entry["owner"]?.string == "ada")
         #expect(listed["uploads"]?["used_bytes"]?.integer ?? 0 > 50)
@@ -226,7 +226,7 @@ import Testing
         let found = try fixture.ask("GET", "\(path)/files/\(file)/passages?from=\(position)&limit=1", [:]).json()
         #expect(found["total"]?.integer == 2 && found.passageTexts == ["E2 is heat."])
         let library = try fixture.ask("GET", path, [:]).json()
-        #expect(library["is_own"]?.boolean == false && library["readers"] == nil && library["files"]?.elements.map { Array($0).count } == 1)
+        #expect(library["is_own"]?.boolean == false && library["readers"] == nil && library["files"]?.list?.count == 1)
         // Downloads count as searches.
         let statuses = try (0..<3).map { _ in try fixture.ask("GET", "\(path)/files/\(file)", [:]).status }
         #expect(statuses == [200, 200, 429])

@@ -23,7 +23,7 @@ import Testing
     }
 
     private func blocks(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
-        Array(try #require(try answer.json()["content"]?.elements, "\(answer.text)"))
+        try #require(try answer.json()["content"]?.list, "\(answer.text)")
     }
 
     @Test func `an answer is a message of text blocks`() throws {

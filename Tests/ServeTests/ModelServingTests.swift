@@ -131,7 +131,7 @@ import Threads
         #expect(listed == ["pinned", "first"])
         let keys = try models.ask(server, "GET", "keys").json()
         #expect(keys["total"]?.integer == 1 && keys["next"]?.isNull == true)
-        let item = keys["items"]?.elements.flatMap { Array($0).first }
+        let item = keys["items"]?.list?.first
         #expect(item?["name"]?.string == "laptop" && item?["user"]?.string == "ada" && item?["model"]?.string == pinned)
         #expect(try models.ask(server, "DELETE", "models/\(pinned)").error.code == "in_use")
         // A file that cannot be loaded any more is an error for this key, and for no other client.
@@ -190,7 +190,7 @@ import Threads
         let state = try models.ask(server, "GET", "models/\(third)").json()
         #expect(state["state"]?.string == "active" && state["is_served"]?.boolean == false && state["error"]?.string != nil)
         let admin = try #require(try server.connect().ask("GET", "/api/admin/server", RegistryModels.admin)).json()
-        let registry = admin["registry"]?.elements.map { Array($0) } ?? []
+        let registry = admin["registry"]?.list ?? []
         #expect(registry.first?["name"]?.string == "second" && registry.first?["role"]?.string == "active")
         #expect(registry.last?["id"]?.string == third && registry.last?["role"]?.string == "failed")
         #expect(registry.last?["error"]?.string != nil)

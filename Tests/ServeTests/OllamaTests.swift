@@ -56,7 +56,7 @@ import Testing
             let fields = #""stream":\#(streams),"options":{"temperature":0},"tools":\#(ToolCallModel.tools)"#
             return try lines(self.ask("/api/chat", #"{\#(fields),"messages":[\#(messages)]}"#)).compactMap { $0["message"] }
         }
-        let first = try ask(Self.question), calls = first.compactMap { $0["tool_calls"]?.elements.flatMap { Array($0).first } }
+        let first = try ask(Self.question), calls = first.compactMap { $0["tool_calls"]?.list?.first }
         let call = try #require(calls.first)
         #expect(first.compactMap { $0["content"]?.string }.joined() == ToolCallModel.thought)
         #expect(call["function"]?["name"]?.string == "weather" && call["function"]?["arguments"]?["city"]?.string == "Rome")
@@ -149,14 +149,14 @@ import Testing
     ]) func `log-probabilities are those of all tokens`(path: String, fields: String) throws {
         func tokens(_ rest: String) throws -> [JSONElement] {
             let body = #"{"options":{"temperature":0},\#(fields)\#(rest)}"#
-            return try lines(ask(path, body)).flatMap { $0["logprobs"]?.elements.map { Array($0) } ?? [] }
+            return try lines(ask(path, body)).flatMap { $0["logprobs"]?.list ?? [] }
         }
         for streams in [false, true] {
             let found = try tokens(#","stream":\#(streams),"logprobs":true,"top_logprobs":2"#), token = try #require(found.first)
             #expect(found.compactMap { $0["token"]?.string }.joined() == ToolCallModel.plain && found.count == 1)
             #expect(token["logprob"]?.number ?? 1 <= 0 && token["bytes"]?.elements?.compactMap(\.integer).isEmpty == false)
             #expect(token["top_logprobs"]?.elements?.map { $0["token"]?.string }.first == ToolCallModel.plain)
-            #expect(token["top_logprobs"]?.elements.map { Array($0).count } == 2)
+            #expect(token["top_logprobs"]?.list?.count == 2)
             #expect(try tokens(#","stream":\#(streams),"logprobs":false,"top_logprobs":0"#).isEmpty)
             #expect(try tokens(#","stream":\#(streams)"#).isEmpty)
         }
@@ -178,7 +178,7 @@ import Testing
 
     @Test func `embeddings are those of OpenAI's route, and long texts are cut`() throws {
         let openAI = try #require(server.connect().post("/v1/embeddings", #"{"input":"Rome"}"#)).json()
-        let expected = openAI["data"]?.elements.flatMap { Array($0).first }?["embedding"].map { $0.json }
+        let expected = openAI["data"]?.list?.first?["embedding"].map { $0.json }
         let both = try ask("/api/embed", #"{"input":["Rome","Rome"]}"#).json()
         #expect(both["embeddings"]?.elements?.map { $0.json } == [expected, expected] && both["prompt_eval_count"]?.integer == 8)
         #expect(try ask("/api/embeddings", #"{"prompt":"Rome"}"#).json()["embedding"]?.json == expected)

@@ -94,7 +94,7 @@ struct OpenAIRoutesTests {
         let stream = try chat(connection, #""temperature":2,"seed":18446744073709551615,"n":3,"stream":true"#)
         var streamed = ["", "", ""], reasons: [String] = []
         for chunk in try stream.objects() {
-            let choice = try #require(chunk["choices"]?.elements?.first { _ in true })
+            let choice = try #require(chunk["choices"]?.list?.first)
             let index = try #require(choice["index"]?.integer)
             streamed[index] += choice["delta"]?["content"]?.string ?? ""
             if let reason = choice["finish_reason"]?.string { reasons.append(reason) }

@@ -20,7 +20,7 @@ struct OpenAITokensTests {
         return try answer.json()
     }
 
-    private func first(_ answer: JSONElement) throws -> JSONElement { try #require(answer["choices"]?.elements?.first { _ in true }) }
+    private func first(_ answer: JSONElement) throws -> JSONElement { try #require(answer["choices"]?.list?.first) }
 
     @Test func `log-probabilities of prompts that would take gigabytes are refused`() throws {
         let tokenizer = try Tokenizer(SampleCheckpoint.vocabulary)
@@ -188,7 +188,7 @@ struct OpenAITokensTests {
     func promptLogProbabilities() throws {
         let server = try server(), connection = try server.connect()
         let text = try complete(connection, #""prompt":"Hiz","prompt_logprobs":1,"max_tokens":1"#)
-        let list = try #require(try first(text)["prompt_logprobs"]?.elements.map(Array.init))
+        let list = try #require(try first(text)["prompt_logprobs"]?.list)
         #expect(list.count == 3 && list[0].isNull && list[1].members?.map(\.key.string) == ["105"])
         #expect(list[1]["105"]?["rank"]?.integer == 1 && list[1]["105"]?["decoded_token"]?.string == "i")
         // After "Hi", the model expects ",": "z" is one of the others.
@@ -230,11 +230,11 @@ struct OpenAITokensTests {
             + #"{"type":"text","text":"lo"}]}],"temperature":0,"logprobs":true,"top_logprobs":1}"#
         let answer = try #require(connection.post("/v1/chat/completions", body))
         let choice = try first(answer.json())
-        let content = try #require(choice["logprobs"]?["content"]?.elements.map(Array.init))
+        let content = try #require(choice["logprobs"]?["content"]?.list)
         #expect(choice["message"]?["content"]?.string == OneSentenceModel.sentence)
         #expect(content.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] } == OneSentenceModel.sentence.utf8.map { Int($0) })
         #expect(content.allSatisfy { abs(($0["logprob"]?.number ?? 0) + 2.56e-5) < 2e-6 })
-        #expect(content.allSatisfy { $0["top_logprobs"]?.elements.map(Array.init)?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
+        #expect(content.allSatisfy { $0["top_logprobs"]?.list?.count == 1 } && content[8]["token"]?.string == #"\xc3"#)
     }
 
     @Test("log-probabilities include a last token in the middle of a character", arguments: [false, true], [false, true])

@@ -84,7 +84,7 @@ import Testing
         let ada = try server.account("ada"), other = try #require(try signIn(server, "ada")), connection = try server.connect()
         func sessions() throws -> [JSONElement] {
             let list = try #require(connection.ask("GET", "/api/me/sessions", ada))
-            return try #require(try list.json()["sessions"]?.elements.map { Array($0) })
+            return try #require(try list.json()["sessions"]?.list)
         }
         let both = try sessions()
         #expect(both.count == 2 && both.filter { $0["current"]?.boolean == true }.count == 1)
@@ -144,15 +144,15 @@ import Testing
         let answer = try #require(try server.connect().ask("GET", "/api/me/export", ada)), export = try answer.json()
         #expect(answer.status == 200 && answer.headers["content-disposition"] == #"attachment; filename="slm-export.json""#)
         #expect(export["profile"]?["username"]?.string == "ada")
-        let conversations = try #require(export["conversations"]?.elements.map { Array($0) })
+        let conversations = try #require(export["conversations"]?.list)
         #expect(conversations.map { $0["id"]?.string } == [id])
         let texts = conversations[0]["messages"]?.elements.map { $0.map { $0["content"]?.string } }
         #expect(texts == ["Why does it rain?", OneSentenceModel.sentence])
         #expect(export["keys"]?.elements.map { $0.map { $0["name"]?.string } } == ["laptop"])
-        let libraries = export["libraries"]?.elements.map { Array($0) } ?? []
-        #expect(libraries.map { $0["name"]?.string } == ["pumps"] && export["files"]?.elements.map { Array($0).count } == 1)
+        let libraries = export["libraries"]?.list ?? []
+        #expect(libraries.map { $0["name"]?.string } == ["pumps"] && export["files"]?.list?.count == 1)
         #expect(libraries.first?["files"]?.elements.map { $0.map { $0["name"]?.string } } == ["pump.md"])
-        #expect(export["sessions"]?.elements.map { Array($0).count } == 1)
+        #expect(export["sessions"]?.list?.count == 1)
         for secret in ["$2b$", try #require(made["key"]?.string), "Eve's secret", "Bearer"] { #expect(!answer.text.contains(secret)) }
     }
 

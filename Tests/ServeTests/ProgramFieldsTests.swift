@@ -91,13 +91,13 @@ import Tokenize
         let server = try TestServer(of: OneSentenceModel.checkpoint())
         let body = #"{"input":"Hello","temperature":0,"include":["message.output_text.logprobs"],"stream":true}"#
         let events = try post(server, "/v1/responses", body).data.map { try JSONElement(parsing: $0) }
-        let item = events.last?["response"]?["output"]?.elements?.first { _ in true }
-        let part = item?["content"]?.elements?.first { _ in true }
+        let item = events.last?["response"]?["output"]?.list?.first
+        let part = item?["content"]?.list?.first
         let bytes = part?["logprobs"]?.elements?.flatMap { $0["bytes"]?.elements?.map(\.integer) ?? [] }
         #expect(bytes == OneSentenceModel.sentence.utf8.map { Int($0) })
         let deltas = events.filter { $0["type"]?.string == "response.output_text.delta" }
         #expect(deltas.compactMap { $0["delta"]?.string }.joined() == OneSentenceModel.sentence)
-        #expect(deltas.flatMap { $0["logprobs"]?.elements.map { Array($0) } ?? [] }.count == OneSentenceModel.sentence.utf8.count)
+        #expect(deltas.flatMap { $0["logprobs"]?.list ?? [] }.count == OneSentenceModel.sentence.utf8.count)
         // The marks of a thought are tokens without text, and begin no message.
         let thinking = try TestServer(of: ThinkingModel.checkpoint())
         let types = try post(thinking, "/v1/responses", body).data.compactMap { try JSONElement(parsing: $0)["type"]?.string }
@@ -172,7 +172,7 @@ import Tokenize
             """
         let connection = try server.connect(), list = try #require(connection.ask("GET", "/ollama/api/tags")).json()
         #expect(described(list) == "{models: [{name: test-model, model: test-model, \(details), expires_at: 2318-01-01T00:00:00Z}]}")
-        let modified = list["models"]?.elements?.first { _ in true }?["modified_at"]?.string
+        let modified = list["models"]?.list?.first?["modified_at"]?.string
         #expect(modified.flatMap { Timestamp(dateOrTime: $0) }.map { $0 > Timestamp.now().advanced(by: .seconds(-86_400)) } == true)
         #expect(try response(server, "/ollama/api/show", "{}") == """
             {\(details), parameters: temperature 1.0\ntop_k 0\ntop_p 1.0\nmin_p 0.0\nrepeat_penalty 1.0, \
@@ -194,7 +194,7 @@ import Tokenize
         let server = try TestServer(of: ToolCallModel.checkpoint())
         let body = #"{"stream":false,"options":{"temperature":0},"tools":\#(ToolCallModel.tools),\#(Self.question)}"#
         let message = try post(server, "/ollama/api/chat", body).json()["message"]
-        let call = message?["tool_calls"]?.elements?.first { _ in true }
+        let call = message?["tool_calls"]?.list?.first
         #expect(call?["id"]?.string?.count == 9)
         #expect(call?["function"].map { described($0) } == "{index: 0, name: weather, arguments: {city: Rome}}")
     }

@@ -73,15 +73,15 @@ import Tokenize
         let rest = ThinkingModel.rest.drop { $0 == " " }
         for (effort, expected) in [("low", ThinkingModel.quick[...]), ("high", rest), ("medium", ThinkingModel.answer[...])] {
             let chat = try answer("/v1/chat/completions", #"\#(Self.messages),"temperature":0,"reasoning_effort":"\#(effort)""#)
-            #expect(chat["choices"]?.elements?.first { _ in true }?["message"]?["content"]?.string == String(expected))
+            #expect(chat["choices"]?.list?.first?["message"]?["content"]?.string == String(expected))
             let response = try answer("/v1/responses", #""input":"Hi","temperature":0,"reasoning":{"effort":"\#(effort)"}"#)
-            let item = response["output"]?.elements?.first { _ in true }
-            #expect(item?["content"]?.elements?.first { _ in true }?["text"]?.string == String(expected))
+            let item = response["output"]?.list?.first
+            #expect(item?["content"]?.list?.first?["text"]?.string == String(expected))
             let ollama = try answer(
                 "/ollama/api/chat", #"\#(Self.messages),"stream":false,"options":{"temperature":0},"think":"\#(effort)""#)
             #expect(ollama["message"]?["content"]?.string == String(expected))
             let message = try answer("/v1/messages", #"\#(Self.anthropic),"temperature":0,"output_config":{"effort":"\#(effort)"}"#)
-            #expect(message["content"]?.elements?.first { _ in true }?["text"]?.string == String(expected))
+            #expect(message["content"]?.list?.first?["text"]?.string == String(expected))
         }
     }
 

@@ -32,7 +32,7 @@ import Tokenize
         let response = try post(messages, fields + (fields.isEmpty ? "" : ",") + #""stream":\#(streams)"#, at: other)
         try #require(response.status == 200, "\(response.text)")
         var answer = Answer()
-        for choice in try response.objects().compactMap({ $0["choices"]?.elements?.first { _ in true } }) {
+        for choice in try response.objects().compactMap({ $0["choices"]?.list?.first }) {
             let message = try #require(choice["delta"] ?? choice["message"])
             answer.content += message["content"]?.string ?? ""
             if let text = message["reasoning_content"]?.string { answer.reasoning = (answer.reasoning ?? "") + text }
@@ -101,8 +101,8 @@ import Tokenize
         let answer = try post(Self.question, #""logprobs":true,"stream":true"#)
         var tokens: [String] = []
         for chunk in try answer.objects() {
-            let choice = chunk["choices"]?.elements?.first { _ in true }
-            for token in choice?["logprobs"]?["content"]?.elements.map(Array.init) ?? [] { tokens.append(token["token"]?.string ?? "") }
+            let choice = chunk["choices"]?.list?.first
+            for token in choice?["logprobs"]?["content"]?.list ?? [] { tokens.append(token["token"]?.string ?? "") }
         }
         #expect(tokens == ["<think>", ThinkingModel.thought, "</think>", "\n\n" + ThinkingModel.answer])
     }

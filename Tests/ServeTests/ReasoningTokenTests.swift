@@ -70,7 +70,7 @@ import Tokenize
         let body = #""messages":[{"role":"user","content":"\#(Self.question)"}],"stream":\#(streams)"#
         var reasoning = "", content = ""
         for object in try post(server, "/v1/chat/completions", body).objects() {
-            let choice = object["choices"]?.elements?.first { _ in true }, message = choice?["delta"] ?? choice?["message"]
+            let choice = object["choices"]?.list?.first, message = choice?["delta"] ?? choice?["message"]
             reasoning += message?["reasoning_content"]?.string ?? ""
             content += message?["content"]?.string ?? ""
         }

@@ -93,7 +93,7 @@ final class RegistryModels {
 
     /// "first:active second:candidate", by name.
     func states(_ server: TestServer) throws -> String {
-        let items = try ask(server, "GET", "models").json()["items"]?.elements.map { Array($0) } ?? []
+        let items = try ask(server, "GET", "models").json()["items"]?.list ?? []
         return items.map { "\($0["name"]?.string ?? ""):\($0["state"]?.string ?? "")" }.sorted().joined(separator: " ")
     }
 

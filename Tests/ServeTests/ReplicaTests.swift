@@ -57,7 +57,7 @@ import Testing
         #expect(found["answering"]?.boolean == false)
         #expect(try servers.first.messages(of: id, as: ada).prefix(3) == ["user: Hi", "assistant: 0123456789", "user: Again"])
         // Answers name their questions.
-        let messages = try #require(found["messages"]?.elements.map { Array($0) })
+        let messages = try #require(found["messages"]?.list)
         #expect(messages.map { $0["parent_id"]?.string } == [nil, messages[0]["id"]?.string, nil, messages[2]["id"]?.string])
     }
 
@@ -78,7 +78,7 @@ import Testing
             let stored = try servers.second.store.database.read("SELECT content FROM messages WHERE role = 'assistant'")
             #expect(!stored.contains { $0.values == [.text("0123456789")] }, "\(path)")
             if path.hasSuffix("/stop") {
-                let last = try conversation(servers.first, id, ada)["messages"]?.elements.map { Array($0) }?.last
+                let last = try conversation(servers.first, id, ada)["messages"]?.list?.last
                 #expect(last?["content"]?.string == "012" && last?["reason"]?.string == "cancelled")
             }
         }
@@ -111,7 +111,7 @@ import Testing
                 in: id, of: owner)
             if isOpened {
                 let found = try conversation(servers.second, id.description, ada)
-                let last = found["messages"]?.elements.map { Array($0) }?.last
+                let last = found["messages"]?.list?.last
                 #expect(last?["content"]?.string == "Because" && last?["reason"]?.string == "interrupted")
                 #expect(found["answering"]?.boolean == false && last?["parent_id"]?.string == messages[0].id.description)
             }

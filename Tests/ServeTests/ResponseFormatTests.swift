@@ -25,7 +25,7 @@ import Testing
         for seed in 0..<5 {
             let format = #"{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":\#(Self.schema)}}"#
             let answer = try ask(format, #","seed":\#(seed),"temperature":1,"max_tokens":200"#)
-            let choice = try #require(try answer.json()["choices"]?.elements?.first { _ in true }, "\(answer.text)")
+            let choice = try #require(try answer.json()["choices"]?.list?.first, "\(answer.text)")
             guard choice["finish_reason"]?.string == "stop" else { continue }
             let value = try JSONElement(parsing: try #require(choice["message"]?["content"]?.string))
             #expect(["Rome", "Paris"].contains(value["city"]?.string) && value["size"]?.integer != nil, "\(answer.text)")
@@ -38,7 +38,7 @@ import Testing
         let asked = isBehind ? try TestServer(OpenAIBackend(address: address, model: nil, key: nil)) : server
         let body = #"{"prompt":"Rome","response_format":{"type":"json_schema","json_schema":{"schema":{"enum":[7,"x"]}}}}"#
         let answer = try #require(asked.connect().post("/v1/completions", body))
-        let text = try answer.json()["choices"]?.elements?.first { _ in true }?["text"]?.string
+        let text = try answer.json()["choices"]?.list?.first?["text"]?.string
         #expect(["7", #""x""#].contains(text?.filter { $0 != " " }), "\(answer.text)")
     }
 
@@ -49,7 +49,7 @@ import Testing
         #expect(object.status == 200 && !object.text.contains(ToolCallModel.plain), "\(object.text)")
         // llama.cpp's form of a schema.
         let seven = try ask(#"{"type":"json_object","schema":{"enum":[7]}}"#)
-        let content = try seven.json()["choices"]?.elements?.first { _ in true }?["message"]?["content"]?.string
+        let content = try seven.json()["choices"]?.list?.first?["message"]?["content"]?.string
         #expect(content?.filter { $0 != " " } == "7", "\(seven.text)")
     }
 
@@ -82,7 +82,7 @@ extension ResponseFormatTests {
     ], ["/v1/completions", "/v1/chat/completions"])
     func `an answer is one that a grammar, an expression or a list allows`(fields: String, path: String) throws {
         let answer = try ask(fields: fields, at: path)
-        let choice = try #require(try answer.json()["choices"]?.elements?.first { _ in true }, "\(answer.text)")
+        let choice = try #require(try answer.json()["choices"]?.list?.first, "\(answer.text)")
         let text = choice["text"]?.string ?? choice["message"]?["content"]?.string
         #expect(["ab", "cd"].contains(text), "\(answer.text)")
     }
@@ -93,7 +93,7 @@ extension ResponseFormatTests {
     ])
     func `JSON of a schema has vLLM's names, too`(fields: String, expected: String) throws {
         let answer = try ask(fields: fields)
-        let text = try answer.json()["choices"]?.elements?.first { _ in true }?["text"]?.string
+        let text = try answer.json()["choices"]?.list?.first?["text"]?.string
         #expect(text?.filter { $0 != " " } == expected, "\(answer.text)")
     }
 

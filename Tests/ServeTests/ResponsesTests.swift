@@ -27,10 +27,10 @@ import Testing
     }
 
     private func output(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
-        Array(try #require(try answer.json()["output"]?.elements, "\(answer.text)"))
+        try #require(try answer.json()["output"]?.list, "\(answer.text)")
     }
 
-    private func text(_ item: JSONElement?) -> String? { item?["content"]?.elements?.first { _ in true }?["text"]?.string }
+    private func text(_ item: JSONElement?) -> String? { item?["content"]?.list?.first?["text"]?.string }
 
     private func events(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] { try answer.data.map { try JSONElement(parsing: $0) } }
 
@@ -139,7 +139,7 @@ import Testing
         #expect(events[4]["delta"]?.string == ToolCallModel.thought && events[5]["text"]?.string == ToolCallModel.thought)
         #expect(events[8]["item"]?["arguments"]?.string == "" && events[9]["delta"]?.string == ToolCallModel.arguments)
         #expect(events[10]["arguments"]?.string == ToolCallModel.arguments)
-        let last = try #require(events.last?["response"]), items = last["output"]?.elements.map { Array($0) } ?? []
+        let last = try #require(events.last?["response"]), items = last["output"]?.list ?? []
         #expect(last["status"]?.string == "completed" && items.count == 2 && text(items[0]) == ToolCallModel.thought)
         #expect((last["usage"]?["output_tokens"]?.integer ?? 0) > 0 && items[1]["call_id"]?.string == events[8]["item"]?["call_id"]?.string)
     }
@@ -174,7 +174,7 @@ import Testing
         #expect(types(events) == ["created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "failed"])
         let response = events.last?["response"]
         #expect(response?["status"]?.string == "failed" && response?["error"]?["code"]?.string == "server_error")
-        #expect(text(response?["output"]?.elements?.first { _ in true }) == "a")
+        #expect(text(response?["output"]?.list?.first) == "a")
         #expect(try ask(#""Hello""#, at: failing).status == 502)
     }
 
@@ -183,7 +183,7 @@ import Testing
         let whole = try ask(#""2 + 2?""#, at: thinking), items = try output(whole)
         #expect(items.map { $0["type"]?.string } == ["reasoning", "message"], "\(whole.text)")
         #expect(text(items[0]) == ThinkingModel.thought && text(items[1]) == ThinkingModel.answer)
-        #expect(items[0]["content"]?.elements?.first { _ in true }?["type"]?.string == "reasoning_text")
+        #expect(items[0]["content"]?.list?.first?["type"]?.string == "reasoning_text")
         let events = try events(ask(#""2 + 2?""#, #""stream":true"#, at: thinking))
         let parts = ["reasoning_text", "output_text"].flatMap { [$0 + ".delta", $0 + ".done"] }
         #expect(types(events).filter { $0.contains("_text.") } == parts)
@@ -206,15 +206,15 @@ import Testing
         let object = try output(ask(#""Where?""#, #""text":{"format":{"type":"json_object"}},"max_output_tokens":30"#))
         #expect(try JSONElement(parsing: text(object.first) ?? "").kind == .object)
         let plain = try output(ask(#""Weather?""#, #""include":[]"#))
-        let scores = plain.first?["content"]?.elements?.first { _ in true }?["logprobs"]?.elements.map { Array($0) }
+        let scores = plain.first?["content"]?.list?.first?["logprobs"]?.list
         #expect(scores?.isEmpty ?? true)
         let scored = try ask(#""Weather?""#, #""include":["message.output_text.logprobs"],"top_logprobs":2,"stream":true"#)
         let events = try events(scored), delta = events.first { $0["type"]?.string == "response.output_text.delta" }
-        let part = events.last?["response"]?["output"]?.elements?.first { _ in true }?["content"]?.elements?.first { _ in true }
+        let part = events.last?["response"]?["output"]?.list?.first?["content"]?.list?.first
         for list in [delta?["logprobs"], part?["logprobs"]] {
-            let tokens = list?.elements.map { Array($0) } ?? []
+            let tokens = list?.list ?? []
             #expect(tokens.first?["token"]?.string == ToolCallModel.plain, "\(scored.text)")
-            #expect(tokens.first?["top_logprobs"]?.elements.map { Array($0).count } == 2)
+            #expect(tokens.first?["top_logprobs"]?.list?.count == 2)
         }
     }
 
@@ -293,7 +293,7 @@ import Testing
         let lost = try post(server, #""input":"E","previous_response_id":"\#(third)""#, ada)
         #expect(lost.status == 400 && lost.error("code") == "previous_response_not_found", "\(lost.text)")
         let export = try #require(try connection.ask("GET", "/api/me/export", ada)?.json())
-        let inputs = export["responses"]?.elements?.compactMap { $0["input"]?.elements?.first { _ in true }?["content"]?.string }
+        let inputs = export["responses"]?.elements?.compactMap { $0["input"]?.list?.first?["content"]?.string }
         #expect(inputs == ["A", "C", "D"])
     }
 
@@ -309,10 +309,10 @@ import Testing
             return try answer.json()
         }
         func ids(_ list: JSONElement) -> [String] { list["data"]?.elements?.compactMap { $0["id"]?.string } ?? [] }
-        let all = try list("order=asc"), elements = all["data"]?.elements.map { Array($0) } ?? []
+        let all = try list("order=asc"), elements = all["data"]?.list ?? []
         #expect(elements.map { $0["type"]?.string } == ["message", "message", "message", "function_call", "function_call_output"])
         #expect(elements.map { $0["role"]?.string } == ["user", "assistant", "user", nil, nil])
-        let texts = elements.prefix(3).map { $0["content"]?.elements?.first { _ in true } }
+        let texts = elements.prefix(3).map { $0["content"]?.list?.first }
         #expect(texts.map { $0?["text"]?.string } == ["A", OneSentenceModel.sentence, "B"])
         #expect(texts.map { $0?["type"]?.string } == ["input_text", "output_text", "input_text"])
         #expect(all["has_more"]?.boolean == false && all["object"]?.string == "list" && Set(ids(all)).count == 5 && ids(all)[3] == "fc_x")
@@ -371,7 +371,7 @@ import Testing
         let backend = RecordingBackend(), server = try TestServer(backend)
         let connection = try server.connect(), ada = try server.account("ada"), eve = try server.account("eve")
         let first = try post(server, #""input":"A""#, ada).json(), id = try #require(first["id"]?.string)
-        let said = try #require(first["output"]?.elements?.first { _ in true }?["id"]?.string)
+        let said = try #require(first["output"]?.list?.first?["id"]?.string)
         let asked = try #require(
             connection.ask("GET", "/v1/responses/\(id)/input_items", ada)?.json()["first_id"]?.string)
         for said in [#"{"type":"item_reference","id":"\#(said)"}"#, #"{"id":"\#(said)"}"#] {

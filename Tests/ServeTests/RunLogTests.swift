@@ -29,7 +29,7 @@ import Testing
     }
 
     private func elements(_ json: String) throws -> [JSONElement] {
-        Array(try #require(try JSONElement(parsing: json).elements))
+        try #require(try JSONElement(parsing: json).list)
     }
 
     @Test func `progress, curve and samples do not depend on the pieces in which the log is read`() throws {

@@ -35,9 +35,9 @@ import Tokenize
         let server = try server(), connection = try server.connect()
         let chat = try #require(connection.post(
             "/v1/chat/completions", #"{\#(field)"messages":[{"role":"user","content":"Hello"}]}"#)).json()
-        #expect(chat["choices"]?.elements?.first { _ in true }?["message"]?["content"]?.string == text && chat["model"]?.string == name)
+        #expect(chat["choices"]?.list?.first?["message"]?["content"]?.string == text && chat["model"]?.string == name)
         let completion = try #require(connection.post("/v1/completions", #"{\#(field)"prompt":"Hello"}"#)).json()
-        #expect(completion["choices"]?.elements?.first { _ in true }?["text"]?.string == text && completion["model"]?.string == name)
+        #expect(completion["choices"]?.list?.first?["text"]?.string == text && completion["model"]?.string == name)
         #expect(try connection.post("/chat", #"{\#(field)"message":"Hello"}"#)?.json()["response"]?.string == text)
         #expect(try server.openStream("/api/chat/guest", #"{\#(field)"message":"Hello"}"#).read().text == text)
         let ada = try server.account("ada")

@@ -22,7 +22,7 @@ import Threads
         #expect(
             connection.post("/api/chat", #"{"message":"Hi"}"#, ada)?.status == 503
                 && connection.post("/tokenize", #"{"text":"Hi"}"#)?.status == 503)
-        #expect(try connection.ask("GET", "/api/conversations", ada)?.json()["conversations"]?.elements.map { Array($0).count } == 0)
+        #expect(try connection.ask("GET", "/api/conversations", ada)?.json()["conversations"]?.list?.count == 0)
         let server = try TestServer()
         let loaded = try #require(try server.connect().ask("GET", "/api/health")).json()
         #expect(
@@ -73,11 +73,7 @@ import Threads
         let other = try server.connect()
         #expect(open.ask("GET", "/api/health")?.status == 200 && other.ask("GET", "/api/health")?.status == 200)
         let id = try #require(try stream.next()?.data["conversation_id"]?.string)
-        let stopped = Mailbox<Bool>()
-        try BackgroundThread.run { [instance = server.server] in
-            instance.stop(within: .seconds(10))
-            stopped.put(true)
-        }
+        let stopped = try server.beginStopping(within: .seconds(10))
         try eventually { RawHTTPConnection(to: server.port) == nil }
         let refused = other.post("/api/chat/guest", #"{"message":"Hi"}"#)
         #expect(

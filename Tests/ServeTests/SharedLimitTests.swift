@@ -88,7 +88,7 @@ import Tokenize
                 let stats = try ask(server, "/api/admin/stats")
                 return stats["running"]?.integer == 1 && stats["waiting"]?.integer == 0 && stats["servers"]?.integer == 2
             }
-            let list = try #require(try ask(server, "/api/admin/servers")["servers"]?.elements.map { Array($0) })
+            let list = try #require(try ask(server, "/api/admin/servers")["servers"]?.list)
             #expect(list.map { $0["name"]?.string } == ["server 1", "server 2"] && list.map { $0["running"]?.integer } == [1, 0])
             #expect(list.map { $0["current"]?.boolean } == ["server 1", "server 2"].map { $0 == current })
             // The model is in the heartbeat after it was loaded.
@@ -101,7 +101,7 @@ import Tokenize
         gate.open()
         _ = try stream.read()
         servers.second.server.stop(within: .zero)
-        try eventually { try ask(servers.first, "/api/admin/servers")["servers"]?.elements.map { Array($0).count } == 1 }
+        try eventually { try ask(servers.first, "/api/admin/servers")["servers"]?.list?.count == 1 }
     }
 
     @Test(arguments: [true, false]) func `one request reloads the model of all servers`(_ isSQLite: Bool) throws {
@@ -111,7 +111,7 @@ import Tokenize
             try eventually { try server.connect().ask("GET", "/api/health")?.json()["model"]?.string == "next-model" }
         }
         let audit = try servers.first.connect().ask("GET", "/api/admin/audit", ServerPair.admin)?.json()
-        #expect(audit?["entries"]?.elements.map { Array($0) }?.first?["action"]?.string == "model.reload")
+        #expect(audit?["entries"]?.list?.first?["action"]?.string == "model.reload")
         #expect(try servers.first.connect().post("/api/admin/reload", "{}")?.status == 401)
     }
 

@@ -113,6 +113,18 @@ final class TestServer {
         #expect(loaded.take(within: .seconds(10)) == true)
     }
 
+    /// Stops the server on another thread.
+    ///
+    /// - Returns: A mailbox that gets an element when it has stopped.
+    func beginStopping(within time: Duration) throws -> Mailbox<Bool> {
+        let stopped = Mailbox<Bool>()
+        try BackgroundThread.run { [server] in
+            server.stop(within: time)
+            stopped.put(true)
+        }
+        return stopped
+    }
+
     func connect() throws -> RawHTTPConnection { try #require(RawHTTPConnection(to: port)) }
 
     /// Sends a request on a connection of its own. A body is JSON, unless the headers have another type.
@@ -193,4 +205,9 @@ extension RawHTTPConnection.Answer {
 
     /// The `data` fields of server-sent events.
     var data: [String] { text.split(separator: "\n").filter { $0.hasPrefix("data: ") }.map { String($0.dropFirst(6)) } }
+}
+
+extension JSONElement {
+    /// The elements of an array; nil for another value.
+    var list: [JSONElement]? { elements.map { Array($0) } }
 }

@@ -17,7 +17,7 @@ import Tokenize
         let events = try answer.data.map { try JSONElement(parsing: $0) }
         let response = streams ? events.last?["response"] : try answer.json()
         let message = response?["output"]?.elements?.first { $0["type"]?.string == "message" }
-        let whole = texts(message?["content"]?.elements?.first { _ in true }?["logprobs"])
+        let whole = texts(message?["content"]?.list?.first?["logprobs"])
         if streams {
             let deltas = events.filter { $0["type"]?.string == "response.output_text.delta" }
             #expect(deltas.flatMap { texts($0["logprobs"]) } == whole)

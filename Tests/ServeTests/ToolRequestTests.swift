@@ -29,17 +29,17 @@ import Tokenize
 
     /// The choices of an answer, or of the chunks of a stream.
     private func choices(_ answer: RawHTTPConnection.Answer) throws -> [JSONElement] {
-        try answer.objects().compactMap { $0["choices"]?.elements?.first { _ in true } }
+        try answer.objects().compactMap { $0["choices"]?.list?.first }
     }
 
     private func choice(_ answer: RawHTTPConnection.Answer) throws -> JSONElement {
-        try #require(try answer.json()["choices"]?.elements?.first { _ in true }, "\(answer.text)")
+        try #require(try answer.json()["choices"]?.list?.first, "\(answer.text)")
     }
 
     @Test func `an answer calls a function, and the next one uses its result`() throws {
         let first = try choice(chat(Self.question, Self.tools)), message = try #require(first["message"])
         #expect(first["finish_reason"]?.string == "tool_calls" && message["content"]?.string == ToolCallModel.thought)
-        let calls = Array(try #require(message["tool_calls"]?.elements)), call = try #require(calls.first)
+        let calls = try #require(message["tool_calls"]?.list), call = try #require(calls.first)
         let id = try #require(call["id"]?.string)
         #expect(calls.count == 1 && id.count == 9 && call["type"]?.string == "function" && call["index"] == nil)
         #expect(call["function"]?["name"]?.string == "weather" && call["function"]?["arguments"]?.string == ToolCallModel.arguments)
@@ -65,7 +65,7 @@ import Tokenize
             for choice in try choices(answer) {
                 let message = choice["delta"] ?? choice["message"]
                 content += message?["content"]?.string ?? ""
-                for call in message?["tool_calls"]?.elements.map(Array.init) ?? [] {
+                for call in message?["tool_calls"]?.list ?? [] {
                     names.append(call["function"]?["name"]?.string ?? "")
                     arguments.append(call["function"]?["arguments"]?.string ?? "")
                 }
@@ -86,7 +86,7 @@ import Tokenize
         var content = "", calls: [JSONElement] = [], reasons: [String] = []
         for choice in try choices(stream) {
             content += choice["delta"]?["content"]?.string ?? ""
-            for call in choice["delta"]?["tool_calls"]?.elements.map(Array.init) ?? [] { calls.append(call) }
+            for call in choice["delta"]?["tool_calls"]?.list ?? [] { calls.append(call) }
             if let reason = choice["finish_reason"]?.string { reasons.append(reason) }
         }
         #expect(content == ToolCallModel.thought && reasons == ["tool_calls"] && stream.data.last == "[DONE]")
@@ -102,7 +102,7 @@ import Tokenize
             for choice in try choices(chat(messages, fields + #","stream":\#(streams)"#, at: front)) {
                 let message = choice["delta"] ?? choice["message"]
                 content += message?["content"]?.string ?? ""
-                calls += message?["tool_calls"]?.elements.map(Array.init) ?? []
+                calls += message?["tool_calls"]?.list ?? []
                 reason = choice["finish_reason"]?.string ?? reason
             }
             return (content, calls, reason)

@@ -84,11 +84,11 @@ import Testing
         #expect(try ids("flag=personal") == [id] && ids("min_turns=2") == [id])
         #expect(try ids("max_characters=4") == [other] && ids("min_characters=5&max_characters=500") == [id])
         #expect(try ids("max_turns=1") == [other] && ids("q=example.ORG") == [id])
-        let person = try #require(list["items"]?.elements?.first { _ in true }?["person"]?.string)
+        let person = try #require(list["items"]?.list?.first?["person"]?.string)
         #expect(person.hasPrefix("Person ") && !person.contains("ada"))
         #expect(try Set(ids("person=\(person.replacing(" ", with: "%20"))&sort=longest")) == [id, other])
         let found = try json("GET", "chats/\(id)")
-        let messages = try #require(found["messages"]?.elements.map { Array($0) })
+        let messages = try #require(found["messages"]?.list)
         #expect(messages.count == 4 && found["turns"]?.integer == 2 && found["state"]?.isString("new") == true)
         let marks = messages[0]["personal"]?.elements?.map { [$0["start"]?.integer, $0["end"]?.integer] }
         #expect(marks == [[5, 20], [27, 42]])
@@ -174,7 +174,7 @@ import Testing
         for (text, format) in [("just text", "detected"), ("", "detected"), ("x", "text"), ("x", "csv")] {
             #expect(try ask("POST", "chats/import?format=\(format)", text).status == 422, "\(format)")
         }
-        let errors = try json("POST", "chats/import?format=messages", "{\"messages\":1}\n\n{}")["errors"]?.elements.map { Array($0) }
+        let errors = try json("POST", "chats/import?format=messages", "{\"messages\":1}\n\n{}")["errors"]?.list
         #expect(errors?.map { $0["line"]?.integer } == [1, 3] && errors?[0]["message"]?.string?.contains("expected an array") == true)
         let pairs = try ask("GET", "chats/export?format=pairs").text, ratings = try ask("GET", "chats/export?format=ratings").text
         #expect(pairs.split(separator: "\n").count == 1 && ratings.split(separator: "\n").count == 1)
@@ -193,7 +193,7 @@ import Testing
         #expect(try add("[INST] e [/INST] f\n[INST] a [/INST] b\n", "import=\(first)")["import"]?.isString(first) == true)
         let second = try #require(try add("[INST] g [/INST] h\n")["import"]?.string)
         _ = try json("POST", "chats/bulk", #"{"filter":{"q":"c","source":"import"},"state":"included"}"#)
-        let items = try #require(try json("GET", "imports")["items"]?.elements.map { Array($0) })
+        let items = try #require(try json("GET", "imports")["items"]?.list)
         #expect(Set(items.compactMap { $0["id"]?.string }) == [first, second])
         let listed = try #require(items.first { $0["id"]?.isString(first) == true })
         #expect(listed["chats"]?.integer == 3 && listed["included"]?.integer == 1)
@@ -233,7 +233,7 @@ import Testing
     @Test func `the administrator's export leaves out excluded chats`() throws {
         let id = try chat("keep", "yes"), other = try chat("drop", "no")
         _ = try json("PUT", "chats/\(other)", #"{"state":"excluded"}"#)
-        let message = try #require(try json("GET", "chats/\(id)")["messages"]?.elements.map { Array($0) }?[1]["id"]?.string)
+        let message = try #require(try json("GET", "chats/\(id)")["messages"]?.list?[1]["id"]?.string)
         _ = try json("PUT", "chats/\(id)/corrections/\(message)", #"{"content":"better"}"#)
         let answer = try #require(try server.connect().ask("GET", "/api/admin/training-chats", admin))
         #expect(answer.text.contains("better") && !answer.text.contains("drop"))

@@ -40,7 +40,7 @@ import Testing
         #expect(settings["method"]?.string == "full" && settings["objective"]?.string == "chats" && settings["epochs"]?.number == 2)
         let run = try area.wait(for: "finished", of: id)
         #expect(run["step"]?.integer == 2 && run["steps"]?.integer == 9 && run["val_loss"]?.number == 1.5)
-        #expect(run["curve"]?.elements.map { Array($0).count } == 2 && run["log"]?.string == "slm: starting first")
+        #expect(run["curve"]?.list?.count == 2 && run["log"]?.string == "slm: starting first")
         #expect(run["data"]?["tokens"]?.integer == 100 || run["data"]?["tokens"]?.isNull == true)
         let data = try String(decoding: InputFile.contents(of: area.folder("training/runs/first/data/chats.jsonl")), as: UTF8.self)
         let counts = try area.server.store.trainingSetCounts()
@@ -52,7 +52,7 @@ import Testing
         #expect(try area.ask("POST", "runs/\(id)/resume", "{}").error.code == "run_finished")
         #expect(try area.ask("POST", "runs", #"{"name":"first"}"#).error.code == "taken")
         let list = try area.ask("GET", "runs?limit=1").json()
-        #expect(list["total"]?.integer == 1 && list["next"]?.isNull == true && list["items"]?.elements.map { Array($0).count } == 1)
+        #expect(list["total"]?.integer == 1 && list["next"]?.isNull == true && list["items"]?.list?.count == 1)
         // The model stays.
         #expect(try area.ask("DELETE", "runs/\(id)").status == 204)
         #expect(try area.ask("GET", "runs/\(id)").status == 404)

@@ -47,7 +47,7 @@ import Threads
         _ = try stream.read()
         #expect(try servers.second.connect().post(switching, "{}", ada)?.status == 200)
         for server in [servers.first, servers.second] {
-            let last = try #require(try server.connect().ask("GET", path, ada)?.json()["messages"]?.elements.flatMap { Array($0).last })
+            let last = try #require(try server.connect().ask("GET", path, ada)?.json()["messages"]?.list?.last)
             #expect(last["id"]?.string == first && last["rating"]?["rating"]?.string == "good")
             #expect(last["alternatives"]?.elements.map { $0.compactMap(\.string) }.map(Set.init) == [first, second, third])
         }

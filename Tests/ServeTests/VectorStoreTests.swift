@@ -37,7 +37,7 @@ import Testing
         return try #require(try answer.json()["id"]?.string, "\(answer.text)")
     }
 
-    private func items(_ path: String) throws -> [JSONElement] { Array(try #require(try ask("GET", path).json()["data"]?.elements)) }
+    private func items(_ path: String) throws -> [JSONElement] { try #require(try ask("GET", path).json()["data"]?.list) }
 
     /// A store whose files were read.
     private func makeStore(_ files: [String]) throws -> String {
@@ -78,9 +78,9 @@ import Testing
         let failed = try ask("GET", "\(path)/files/\(noise)").json()
         #expect(failed["status"]?.string == "failed" && failed["last_error"]?["message"]?.string == "Not a text.")
         let found = try ask("POST", "\(path)/search", #"{"query":"reset","max_num_results":3}"#).json()
-        let result = try #require(found["data"]?.elements.map { Array($0) }?.first)
+        let result = try #require(found["data"]?.list?.first)
         #expect(result["file_id"]?.string == pump && result["filename"]?.string == "pump.md" && result["score"]?.number == 1)
-        #expect(result["content"]?.elements.map { Array($0) }?.first?["text"]?.string == "Hold the red button.")
+        #expect(result["content"]?.list?.first?["text"]?.string == "Hold the red button.")
         #expect(try items("\(path)/files/\(pump)/content").map { $0["text"]?.string } == ["Hold the red button."])
         #expect(try items("\(path)/files").count == 2 && items("/v1/vector_stores").map { $0["name"]?.string } == ["Garden"])
         #expect(try ask("POST", path, #"{"name":"Yard"}"#).json()["name"]?.string == "Yard")
@@ -124,9 +124,9 @@ import Testing
         let store = try makeStore([try upload("pump.md", "# Pump\n## Reset\nHold the red button.\n")])
         let tools = #""tools":[{"type":"file_search","vector_store_ids":["\#(store)"]}]"#
         let answer = try ask("POST", "/v1/responses", #"{"input":"How do I reset it?","include":["file_search_call.results"],\#(tools)}"#)
-        let output = try Array(#require(try answer.json()["output"]?.elements, "\(answer.text)"))
+        let output = try #require(try answer.json()["output"]?.list, "\(answer.text)")
         #expect(output.count == 2 && output[0]["type"]?.string == "file_search_call" && output[0]["status"]?.string == "completed")
-        #expect(output[0]["results"]?.elements.map { Array($0) }?.first?["text"]?.string == "Hold the red button.")
+        #expect(output[0]["results"]?.list?.first?["text"]?.string == "Hold the red button.")
         #expect(backend.prompts.last?.last?.contains("[1] Hold the red button.\n(pump.md, Pump > Reset)") == true)
         // The next request of the conversation repeats the items.
         let previous = try #require(try answer.json()["id"]?.string)
@@ -151,7 +151,7 @@ import Testing
             #"{"input":"x","tools":[{"type":"file_search","vector_store_ids":["\#(store)"],"max_num_results":0}]}"#,
         ] { #expect(try [400, 404].contains(ask("POST", "/v1/responses", body).status), "\(body)") }
         let none = try ask("POST", "/v1/responses", #"{"input":"reset","tool_choice":"none",\#(tools)}"#)
-        #expect(try none.status == 200 && none.json()["output"]?.elements.map { Array($0) }?.count == 1)
+        #expect(try none.status == 200 && none.json()["output"]?.list?.count == 1)
     }
 
     @Test func `a request says how many passages are put into the prompt`() throws {
@@ -161,13 +161,13 @@ import Testing
         for (limit, count) in [("", 4), (#","max_num_results":2"#, 2), (#","max_num_results":6"#, 6)] {
             let tools = #""tools":[{"type":"file_search","vector_store_ids":["\#(store)"]\#(limit)}]"#
             let answer = try ask("POST", "/v1/responses", "{\(result),\(tools)}")
-            let search = try answer.json()["output"]?.elements?.first { _ in true }
-            #expect(search?["results"]?.elements.map { Array($0).count } == count, "\(answer.text)")
+            let search = try answer.json()["output"]?.list?.first
+            #expect(search?["results"]?.list?.count == count, "\(answer.text)")
         }
         let question = #""messages":[{"role":"user","content":"How do I reset a part?"}]"#
         let body = #"{\#(question),"documents":["\#(store.dropFirst(3))"],"max_passages":1}"#
         let sources = try ask("POST", "/v1/chat/completions", body).json()["sources"]
-        #expect(sources?["passages"]?.elements.map { Array($0).count } == 1)
+        #expect(sources?["passages"]?.list?.count == 1)
         // Of all stores that were chosen.
         let other = try makeStore([upload("valve.md", "Reset the part of the valve.\n")])
         let both = [store, other, store].map { "\"\($0.dropFirst(3))\"" }.joined(separator: ",")
