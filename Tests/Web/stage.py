@@ -157,10 +157,18 @@ def fill_account(page, name, password="correct horse"):
     page.click("#account-submit")
 
 
-def ask(page, text, wait=True):
-    page.fill("#message", text)
-    page.press("#message", "Enter")
-    if wait:
+def enter(page, selector, text, shown=None):
+    """Types a text into a field, ends it with Enter, and waits for what a selector finds."""
+    page.fill(selector, text)
+    page.press(selector, "Enter")
+    if shown:
+        page.wait_for_selector(shown)
+
+
+def ask(page, text, wait=True, shown=None):
+    """Sends a message. Waits for what a selector finds, or else for the answer."""
+    enter(page, "#message", text, shown)
+    if wait and not shown:
         answered(page)
 
 

@@ -50,8 +50,7 @@ def test_choice_of_documents(stage):
     # Documents that the server does not have any more can be given up.
     stage.world.documents = [MANUALS]
     reload(page, ".message.assistant")
-    ask(page, "More?", wait=False)
-    page.wait_for_selector(".error >> text=Unknown documents notes")
+    ask(page, "More?", shown=".error >> text=Unknown documents notes")
     stage.allowed.append("404")
     page.click("#choose-documents")
     assert page.locator("#document-choices label").all_inner_texts() == ["manuals 1 file, 1 passage", "notes not on this server any more"]

@@ -1,7 +1,7 @@
 """Tests of alternatives, ratings, corrections, settings of a conversation, the notice about training, and colored code."""
 import re
 
-from stage import answered, ask, click, downloaded, eventually, overflow, press, reload, scripted, texts
+from stage import answered, ask, click, downloaded, enter, eventually, overflow, press, reload, scripted, texts
 
 
 def conversation(stage):
@@ -35,8 +35,7 @@ def test_alternatives(stage):
     # Another question branches, too, and brings back its own answers.
     page.hover(".message.user >> nth=0")
     page.click("[aria-label='Edit message'] >> nth=0")
-    page.fill(".edit textarea", "Something else")
-    page.press(".edit textarea", "Enter")
+    enter(page, ".edit textarea", "Something else")
     eventually(lambda: page.locator(".message").count() == 2)
     answered(page)
     assert page.inner_text(".message.user .alternatives span") == "2 of 2"

@@ -6,7 +6,7 @@ import time
 
 import mock_libraries
 import mock_server
-from stage import ask, click, downloaded, eventually, fill_account, overflow, press, reload, scripted
+from stage import ask, click, downloaded, enter, eventually, fill_account, overflow, press, reload, scripted
 from test_safety import CONTROLS, check_axe
 
 MANUAL = "# Garden pump\n\n" + "\n\n".join(f"To reset pump number {n}, hold the red button for {n} seconds." for n in range(60))
@@ -35,9 +35,7 @@ def open_library(page, name="Garden"):
 
 def create(page, name="Garden"):
     page.click("#choose-documents")
-    page.fill("#library-name", name)
-    page.press("#library-name", "Enter")
-    page.wait_for_selector("#library .library")
+    enter(page, "#library-name", name, "#library .library")
 
 
 def add(page, *files):
@@ -96,8 +94,7 @@ def test_library_files(stage):
     assert page.evaluate(loaded + ".length") == 0
     page.route("**/libraries/library-view.js", lambda route: route.abort())
     stage.allowed += ["ERR_FAILED", "503"]
-    page.fill("#library-name", "Garden")
-    page.press("#library-name", "Enter")
+    enter(page, "#library-name", "Garden")
     status(page, "This part of the page could not be loaded. Reload the page.")
     page.unroute("**/libraries/library-view.js")
     page.reload()
@@ -494,9 +491,7 @@ def test_changes_of_a_library(stage):
     page.click("#library .primary")
     assert page.inner_text("#library-readers-error") == "Enter at least one username."
     stage.allowed.append("422")
-    page.fill("#library-readers", "bob, nowhere")
-    page.press("#library-readers", "Enter")
-    page.wait_for_selector("#library-readers-error >> text=No account has the username 'nowhere'.")
+    enter(page, "#library-readers", "bob, nowhere", "#library-readers-error >> text=No account has the username 'nowhere'.")
     assert page.evaluate("document.activeElement.id") == "library-readers" and only_library(stage)["access"] == "private"
     assert page.get_attribute("#library-readers", "aria-invalid") == "true"
     page.fill("#library-readers", "bob")

@@ -8,7 +8,7 @@ import hostile
 import mock_server
 import mock_training
 import mock_values
-from stage import BASE_URL, ask, click, downloaded, eventually, overflow, press, reload, scripted, show
+from stage import BASE_URL, ask, click, downloaded, enter, eventually, overflow, press, reload, scripted, show
 from test_safety import CONTROLS, check_axe
 
 ROWS = ".chat-rows li[data-id]"
@@ -81,8 +81,7 @@ def test_area_is_for_owners(stage):
     # The chat page returns unchanged, and an answer that begins and ends meanwhile takes neither title nor address.
     click(page, "#new-chat", "#welcome")
     stage.world.faults.append(("POST", "/api/chat", {"sleep": 1}))
-    ask(page, "Hello", wait=False)
-    page.wait_for_selector(".streaming")
+    ask(page, "Hello", shown=".streaming")
     show(page, stage.url + "/#/training/models", ".area-body h2 >> text=Models")
     eventually(lambda: page.inner_text("#announcer").startswith("Answer:"))
     assert page.inner_text("#title") == "Training: Models" and page.url.endswith("#/training/models") and page.is_hidden("#export")
@@ -307,8 +306,7 @@ def test_read_and_correct(stage):
     assert page.input_value(".correct textarea") == "Kept after an error"
     page.keyboard.press("Escape")
     # Tags.
-    page.fill("[aria-label='Add a tag']", "poems")
-    press(page, "Enter", shown=".reader .tag >> text=poems")
+    enter(page, "[aria-label='Add a tag']", "poems", ".reader .tag >> text=poems")
     assert chat["tags"] == ["poems"] and focused(page) == "Add a tag"
     page.click("[aria-label='Remove the tag poems']")
     page.wait_for_selector(".reader .tag", state="detached")
@@ -566,8 +564,7 @@ def test_models(stage):
     page.fill("#training-area >> internal:label=File", "/tmp/x.txt")
     page.fill("dialog >> internal:label=Name", "other")
     click(page, "dialog .primary", "dialog >> text=there is no checkpoint at this path")
-    page.fill("#training-area >> internal:label=File", "/models/other.h5")
-    press(page, "Enter", shown=".card h3 >> text=other")
+    enter(page, "#training-area >> internal:label=File", "/models/other.h5", ".card h3 >> text=other")
     stage.world.area.models[1]["error"] = "The file is damaged: its checksum is wrong."
     reload(page, ".card >> text=The file is damaged")
 
@@ -745,8 +742,7 @@ def test_area_of_a_server(stage):
     page.keyboard.press("c")
     page.fill(".reader .correct textarea", "After 5 comes 6, and then 7.")
     press(page, "Control+Enter", shown=".reader .version.used >> text=After 5 comes 6, and then 7.")
-    page.fill("[aria-label='Add a tag']", "numbers")
-    press(page, "Enter", shown=f"{ROWS} .tag >> text=numbers")
+    enter(page, "[aria-label='Add a tag']", "numbers", f"{ROWS} .tag >> text=numbers")
     page.focus(f"{ROWS} >> nth=0 >> a")
     press(page, "i", shown=".segments button >> text=Included 1")
     # Imported chats, reviewed by filter.

@@ -15,8 +15,8 @@ import test_feedback
 import test_libraries
 import test_safety
 import test_training_area
-from stage import (BASE_URL, answered, ask, click, downloaded, eventually, fill_account, overflow, press, reload, scripted, show, stage,
-                   texts)
+from stage import (BASE_URL, answered, ask, click, downloaded, enter, eventually, fill_account, overflow, press, reload, scripted,
+                   show, stage, texts)
 
 
 def test_size(stage):
@@ -85,8 +85,7 @@ def test_register_errors(stage):
 def test_stream_stop_regenerate_edit(stage):
     stage.world.delay = 0.02
     page = stage.open_registered()
-    ask(page, "/long", wait=False)
-    page.wait_for_selector(".streaming .body p")
+    ask(page, "/long", shown=".streaming .body p")
     first = len(page.inner_text(".assistant .body"))
     eventually(lambda: len(page.inner_text(".assistant .body")) > first + 40)
     assert page.get_attribute(".message.assistant", "aria-busy") == "true" and page.inner_text("#announcer") == ""
@@ -108,8 +107,7 @@ def test_stream_stop_regenerate_edit(stage):
     assert stage.world.requests[2]["regenerate"] and len(conversation["messages"]) == 4 and page.locator(".message").count() == 4
     page.hover(".message.user >> nth=0")
     page.click("[aria-label='Edit message'] >> nth=0")
-    page.fill(".edit textarea", "A short one")
-    page.press(".edit textarea", "Enter")
+    enter(page, ".edit textarea", "A short one")
     eventually(lambda: page.locator(".message").count() == 2)
     answered(page)
     assert texts(page, "user") == ["A short one"]
@@ -118,8 +116,7 @@ def test_stream_stop_regenerate_edit(stage):
 
 def begin_long(stage, page):
     """Starts a long answer and waits for some of it."""
-    ask(page, "/long", wait=False)
-    page.wait_for_selector(".streaming .body p")
+    ask(page, "/long", shown=".streaming .body p")
     first = len(page.inner_text(".message:last-child .body"))
     eventually(lambda: len(page.inner_text(".message:last-child .body")) > first + 20)
 
@@ -183,8 +180,7 @@ def test_rename_delete_undo_search(stage):
     row.hover()
     row.locator("button").click()
     page.click("role=menuitem[name=Rename]")
-    page.fill("#conversations input", "Fruit for the week")
-    press(page, "Enter", shown="#conversations >> text=Fruit for the week")
+    enter(page, "#conversations input", "Fruit for the week", "#conversations >> text=Fruit for the week")
     reload(page, "#conversations >> text=Fruit for the week")
     page.fill("#search", "fruit")
     eventually(lambda: page.locator("#conversations a").count() == 1)
@@ -336,8 +332,7 @@ def test_buttons_wait_for_the_answer(stage):
     click(page, "[aria-label='Regenerate answer']", ".alternatives")
     answered(page)
     stage.world.delay = 0.05
-    ask(page, "/long", wait=False)
-    page.wait_for_selector(".streaming .body p")
+    ask(page, "/long", shown=".streaming .body p")
     labels = ["Edit message", "Regenerate answer", "Correct answer", "Previous answer"]
     states = lambda: [page.is_enabled(f"[aria-label='{label}'] >> nth=0") for label in labels]
     assert states() == [False] * 4, states()
@@ -640,9 +635,7 @@ def test_account_page(stage):
     assert page.is_hidden("#chat") and page.inner_text("#title") == "Your account"
     page.click("#create-key")
     assert page.inner_text("#key-name-error")
-    page.fill("#key-name", "laptop")
-    page.press("#key-name", "Enter")
-    page.wait_for_selector("#created-key code >> text=slm_")
+    enter(page, "#key-name", "laptop", "#created-key code >> text=slm_")
     click(page, "[aria-label='Revoke the key laptop']", "#keys >> text=No API keys.")
     download = downloaded(page, "#export-account")
     export = json.loads(download.path().read_text())
@@ -659,8 +652,7 @@ def test_account_page(stage):
     page.reload()
     page.click("[aria-label^='End the session']")
     eventually(lambda: page.locator("#sessions li").count() == 1)
-    ask(other, "Still here?", wait=False)
-    other.wait_for_selector("#account-error >> text=expired")
+    ask(other, "Still here?", shown="#account-error >> text=expired")
     page.fill("#delete-password", "battery staple")
     click(page, "#delete-account", "#guest:not([hidden])")
     page.goto(stage.url + "/#/login")
@@ -773,13 +765,11 @@ def test_reconnect(stage):
     ask(page, "Before")
     page.wait_for_selector("#conversations a")
     begin = stage.stop()
-    ask(page, "Precious words", wait=False)
-    page.wait_for_selector(".unsent .error")
+    ask(page, "Precious words", shown=".unsent .error")
     page.wait_for_selector("#banner:not([hidden])")
     assert texts(page, "user") == ["Before", "Precious words"]
     assert page.locator("#conversations a").count() == 1, "the list was cleared while the server was down"
-    ask(page, "More of them", wait=False)
-    page.wait_for_selector(".unsent .error >> nth=1")
+    ask(page, "More of them", shown=".unsent .error >> nth=1")
     begin()
     page.wait_for_selector("#banner", state="hidden")
     click(page, ".retry >> nth=0", ".message.assistant >> nth=1")
@@ -800,8 +790,7 @@ def test_reconnect(stage):
     assert texts(page, "user") == ["Before", "Precious words", "More of them", "Something longer, please"]
     # Unsent messages survive a reload.
     begin = stage.stop()
-    ask(page, "Never lost", wait=False)
-    page.wait_for_selector(".unsent .error")
+    ask(page, "Never lost", shown=".unsent .error")
     begin()
     page.reload()
     eventually(lambda: page.input_value("#message") == "Never lost")
@@ -813,8 +802,7 @@ def test_loading(stage):
     stage.world.loading = True
     page = stage.open()
     page.wait_for_selector("#banner >> text=loading")
-    ask(page, "Too early", wait=False)
-    page.wait_for_selector(".unsent .retry:disabled")
+    ask(page, "Too early", shown=".unsent .retry:disabled")
     stage.world.loading = False
     page.wait_for_selector("#banner", state="hidden")
     page.click(".retry:enabled")
@@ -830,8 +818,7 @@ def test_expired(stage):
     page.wait_for_url("**/#/c/*")
     address = page.url
     stage.world.tokens.clear()
-    ask(page, "Not to be lost", wait=False)
-    page.wait_for_selector("#account-error >> text=session has expired")
+    ask(page, "Not to be lost", shown="#account-error >> text=session has expired")
     fill_account(page, name)
     eventually(lambda: page.input_value("#message") == "Not to be lost")
     eventually(lambda: texts(page, "user") == ["Before"])
