@@ -127,6 +127,7 @@ extension ConversationParser {
             throw LineError(error.description)
         }
         if root.elements?.first(where: { _ in true })?.kind == .object { throw LineError.notOneObjectPerLine }
+        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
         return root
     }
 }

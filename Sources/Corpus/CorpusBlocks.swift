@@ -106,7 +106,7 @@ private struct CorpusFile: ~Copyable {
     private var isAtEnd = false
 
     init(_ blocks: consuming LineBlocks, split: DatasetSplit?, validationShare: Double) {
-        text = PlainTextChunker(size: blocks.fileSize, split: split, validationShare: validationShare)
+        text = PlainTextChunker(path: blocks.name, size: blocks.fileSize, split: split, validationShare: validationShare)
         self.split = split
         self.blocks = blocks
     }
@@ -114,15 +114,7 @@ private struct CorpusFile: ~Copyable {
     mutating func next(givenFormat: ChatFileFormat?) throws(CorpusError) -> CorpusBlock? {
         let path = blocks.name
         while true {
-            if let chunk = text.next(isAtEnd: isAtEnd) {
-                return CorpusBlock(
-                    path: path,
-                    content: .lines(chunk.block, .text),
-                    split: chunk.split,
-                    startsText: chunk.startsText,
-                    endsText: chunk.endsText
-                )
-            }
+            if let chunk = text.next(isAtEnd: isAtEnd) { return chunk }
             if isAtEnd { return nil }
             let block: LineBlock?
             do throws(FileError) { block = try blocks.next() } catch {

@@ -60,7 +60,7 @@ package struct CorpusEncoder {
         for _ in 0..<pool.size { workers.append(try BlockEncoder(tokenizer, template: template, maxTokens: maxTokens, width: width)) }
         try mapFileError { () throws(FileError) in try Folder.create(folder) }
         // From here on, another program that writes to the folder has an error.
-        var meta = try AtomicFile.forCorpus(folder + "/meta.json")
+        var meta = try mapFileError { () throws(FileError) in try AtomicFile(folder + "/meta.json") }
         try mapFileError { () throws(FileError) in try TokenFileName.removeUnfinished(in: folder) }
         var train = try SplitWriter(folder, .train, width: width, shardSize: shardSize)
         var val = try SplitWriter(folder, .val, width: width, shardSize: shardSize)
@@ -110,11 +110,5 @@ package struct CorpusEncoder {
             try TokenFileName.removeOthers(than: names, in: folder)
         } catch { throw .file(error) }
         return report
-    }
-}
-
-extension AtomicFile {
-    static func forCorpus(_ path: String) throws(CorpusError) -> AtomicFile {
-        try mapFileError { () throws(FileError) in try AtomicFile(path) }
     }
 }

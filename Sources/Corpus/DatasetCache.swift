@@ -33,10 +33,8 @@ package struct DatasetCache {
     package func folder(
         for paths: [String], recipe: String, isUsable: (_ folder: String) -> Bool = { _ in true }, _ make: (_ folder: String) throws -> Void
     ) throws -> String {
-        let key = try Self.key(paths, recipe), digest = Digest()
-        digest.add(Array(key.utf8).span)
-        let path = "\(root)/\(digest.text)"
-        if try Folder.contains(Self.keyFile, in: path) && InputFile.contents(of: "\(path)/\(Self.keyFile)") == Array(key.utf8),
+        let key = Array(try Self.key(paths, recipe).utf8), path = "\(root)/\(Digest.text(of: key))"
+        if try Folder.contains(Self.keyFile, in: path) && InputFile.contents(of: "\(path)/\(Self.keyFile)") == key,
             isUsable(path) {
             CachedFolder.touch(path, marker: Self.keyFile)
             return path

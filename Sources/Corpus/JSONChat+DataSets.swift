@@ -61,7 +61,6 @@ extension JSONChat {
 
     /// Parses `{"text": "A document."}`.
     static func document(_ root: JSONElement) throws(LineError) -> [UInt8] {
-        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
         return try text(root["text"], "text")
     }
 

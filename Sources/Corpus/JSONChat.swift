@@ -6,7 +6,6 @@ import Tokenize
 enum JSONChat {
     /// Parses `{"user": "Hi", "assistant": "Hello!"}`, with the messages before it, if there are any, in `"history"`: these are context.
     static func exchange(_ root: JSONElement) throws(LineError) -> Conversation? {
-        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
         let exchange: [Conversation.Message] = [
             .init(.user, try text(root["user"], "user").trimmed), .init(.assistant, try text(root["assistant"], "assistant").trimmed),
         ]
@@ -19,7 +18,6 @@ enum JSONChat {
     /// Parses `{"messages": [{"role": "user", "content": "Hi"}, …]}` or the form of a data set, with the functions that the assistant could
     /// call in `"tools"`.
     static func conversation(_ root: JSONElement) throws(LineError) -> Conversation? {
-        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
         let messages: [Conversation.Message]
         if let list = root["messages"] { messages = try self.messages(list, "messages") } else { messages = try dataSetMessages(root) }
         return try Conversation(checking: messages, tools: try tools(root))

@@ -16,7 +16,6 @@ enum JSONPreference {
 
     /// nil if an answer is empty, or both are the same.
     static func preference(_ root: JSONElement) throws(LineError) -> Preference? {
-        guard root.kind == .object else { throw LineError("expected an object, found \(root.kind.rawValue)") }
         guard var preference = try answers(root) else { return nil }
         preference.tools = try JSONChat.tools(root)
         return preference

@@ -4,21 +4,17 @@ import Files
 ///
 /// The borders are at line ends: see `lastBreak`. Only a text without such a border in 4 MB is split elsewhere.
 struct PlainTextChunker {
-    struct Chunk {
-        let block: LineBlock
-        let split: DatasetSplit?
-        let startsText, endsText: Bool
-    }
-
     /// The file offset at which the validation split starts; nil if the text has one split, or if its length is unknown.
     private let validationStart: Int?
     private let split: DatasetSplit?
+    private let path: String
     /// Whether each block is a text of its own, because the text is split by block.
     private let isSplitByBlock: Bool
     private var waiting: LineBlock?
     private var startsText = true
 
-    init(size: Int?, split: DatasetSplit?, validationShare: Double) {
+    init(path: String, size: Int?, split: DatasetSplit?, validationShare: Double) {
+        self.path = path
         self.split = split
         let isShared = split == nil && validationShare > 0
         validationStart = isShared ? size.map { $0 - Int(Double($0) * validationShare) } : nil
@@ -30,7 +26,7 @@ struct PlainTextChunker {
     }
 
     /// The next chunk that no further block can change, if any.
-    mutating func next(isAtEnd: Bool) -> Chunk? {
+    mutating func next(isAtEnd: Bool) -> CorpusBlock? {
         guard let block = waiting, !block.bytes.isEmpty else { return nil }
         if let validationStart, block.offset < validationStart, validationStart <= block.offset + block.bytes.count {
             // The line that contains the border is the last one for training. It may end in a later block.
@@ -45,7 +41,7 @@ struct PlainTextChunker {
         return block.bytes.count >= 4 << 20 ? take(block.bytes.count - 1, endsText: false) : nil
     }
 
-    private mutating func take(_ count: Int, endsText: Bool) -> Chunk? {
+    private mutating func take(_ count: Int, endsText: Bool) -> CorpusBlock? {
         guard let block = waiting else { return nil }
         let isWhole = count == block.bytes.count
         let bytes = isWhole ? block.bytes : Array(block.bytes[..<count])
@@ -55,8 +51,9 @@ struct PlainTextChunker {
             offset: block.offset + count
         )
         defer { startsText = endsText }
-        return Chunk(
-            block: LineBlock(bytes: bytes, firstLine: block.firstLine, offset: block.offset),
+        return CorpusBlock(
+            path: path,
+            content: .lines(LineBlock(bytes: bytes, firstLine: block.firstLine, offset: block.offset), .text),
             split: validationStart.map { block.offset < $0 ? .train : .val } ?? split,
             startsText: startsText,
             endsText: endsText

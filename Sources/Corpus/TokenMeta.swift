@@ -69,8 +69,7 @@ package struct TokenMeta: Sendable, Equatable {
 
 extension TokenMeta {
     var json: [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object { w in
+        JSONWriter.file { w in
             w["version"] = Self.version
             w.object("tokenizer") {
                 $0["file"] = tokenizerFile
@@ -100,8 +99,6 @@ extension TokenMeta {
                 if let split = source.split { w["part"] = split.rawValue }
             }
         }
-        writer.newline()
-        return writer.bytes
     }
 
     private static func write(_ counts: CorpusReport.Counts, _ shards: [TokenShard], to writer: inout JSONWriter) {

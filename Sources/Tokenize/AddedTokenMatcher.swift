@@ -110,10 +110,7 @@ extension Span where Element == UInt8 {
     fileprivate func scalar(at start: Int) -> Unicode.Scalar? {
         guard start < count else { return nil }
         let sequence = utf8Sequence(at: start)
-        guard sequence.kind == .valid else { return nil }
-        var bytes: [UInt8] = []
-        for i in start..<start + sequence.length { bytes.append(self[i]) }
-        return String(decoding: bytes, as: UTF8.self).unicodeScalars.first
+        return sequence.kind == .valid ? Unicode.Scalar(scalarValue(at: start, length: sequence.length)) : nil
     }
 
     /// The character that ends at an offset.

@@ -34,22 +34,14 @@ package struct TokenList: Sendable, Equatable {
             guard vocabulary.pattern == .none else { throw error("it splits text at each space") }
             if vocabulary.ignoresMerges { throw error("it is a SentencePiece vocabulary that ignores merges") }
         }
-        names = vocabulary.tokenNames
-        if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
-            throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
-        }
+        names = try vocabulary.uniqueTokenNames(canEndUnused: true, error)
         kinds = names.indices.map { names.range(of: $0).isEmpty ? .none : .plain }
         for id in vocabulary.byteTokens where id >= 0 { kinds[Int(id)] = .byte }
         for token in vocabulary.addedTokens { kinds[Int(token.id)] = .added }
         for token in vocabulary.specialTokens { kinds[Int(token.id)] = .special }
         if let unknown = vocabulary.unknownToken { kinds[Int(unknown)] = .unknown }
-        for merge in vocabulary.merges {
-            let whole = vocabulary.tokens[Int(merge.left)] + vocabulary.tokens[Int(merge.right)]
-            guard whole.elementsEqual(vocabulary.tokens[Int(merge.result)]) else {
-                throw error("token \(merge.result) differs from the tokens that merge into it")
-            }
-            merges.append(names[Int(merge.left)] + [32] + names[Int(merge.right)])
-        }
+        try vocabulary.checkMerges(error)
+        for merge in vocabulary.merges { merges.append(names[Int(merge.left)] + [32] + names[Int(merge.right)]) }
     }
 
     /// The vocabulary. Validates the lists, which come from a file; errors use GGUF's key names.

@@ -27,8 +27,7 @@ enum TokenNames: Sendable {
         case .plain: bytes.append(name)
         case .marked:
             for i in name.indices where name[i] == 0x20 { return false }
-            var text: [UInt8] = []
-            text.append(name)
+            var text = Array(name)
             TextNormalizer.replaceMarks(in: &text)
             bytes += text
         }
@@ -48,8 +47,7 @@ enum TokenNames: Sendable {
     /// The byte of a byte token's name, such as `<0x0A>`.
     static func byte(of name: Span<UInt8>) -> UInt8? {
         guard name.count == 6 else { return nil }
-        var text: [UInt8] = []
-        text.append(name)
+        let text = Array(name)
         guard text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">") else { return nil }
         let digits = String(decoding: text[3..<5], as: UTF8.self)
         guard digits.allSatisfy({ $0.isHexDigit }), digits == digits.uppercased() else { return nil }
@@ -80,13 +78,19 @@ extension Vocabulary {
 
     /// `tokenNames`, for a file.
     ///
-    /// - Parameter error: Makes the error that is thrown if two names are the same or the last one is empty.
-    func uniqueTokenNames(_ error: (_ reason: String) -> TokenizeError) throws(TokenizeError) -> ByteStrings {
+    /// - Parameters:
+    ///   - canEndUnused: Whether the last ID may be that of no token, which needs a format with a list of all IDs.
+    ///   - error: Makes the error that is thrown if two names are the same or the last one is empty.
+    func uniqueTokenNames(
+        canEndUnused: Bool = false, _ error: (_ reason: String) -> TokenizeError
+    ) throws(TokenizeError) -> ByteStrings {
         let names = tokenNames
         if let duplicate = TokenIndex(names).firstDuplicate(in: names) {
             throw error("token \(duplicate) has the same name as another, \(excerpt(names[Int(duplicate)]))")
         }
-        if let last = names.indices.last, names.range(of: last).isEmpty { throw error("its last ID, \(last), is unused") }
+        if !canEndUnused, let last = names.indices.last, names.range(of: last).isEmpty {
+            throw error("its last ID, \(last), is unused")
+        }
         return names
     }
 

@@ -27,7 +27,7 @@ package struct Vocabulary: Sendable, Equatable {
         package let id: TokenID
         /// The text that is looked for. In a SentencePiece vocabulary it may contain U+2581, which the token's bytes do not.
         package let text: String
-        package let matching: AddedTokenMatching
+        package internal(set) var matching: AddedTokenMatching
 
         package init(id: TokenID, text: String, _ matching: AddedTokenMatching = []) {
             self.id = id

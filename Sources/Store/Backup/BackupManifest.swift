@@ -33,8 +33,7 @@ package struct BackupManifest: Sendable, Equatable {
     static func fileName(ofCheckpoint name: String) -> String { "checkpoints/" + name }
 
     var json: [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object {
+        JSONWriter.file {
             $0["format"] = Self.format
             $0["format_version"] = Self.formatVersion
             $0["created_at"] = createdAt
@@ -51,8 +50,6 @@ package struct BackupManifest: Sendable, Equatable {
             }
             $0["checkpoints"] = checkpoints
         }
-        writer.newline()
-        return writer.bytes
     }
 }
 

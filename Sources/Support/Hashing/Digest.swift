@@ -19,14 +19,23 @@ package struct Digest: ~Copyable {
 
     package func add(_ bytes: Span<UInt8>) { bytes.withUnsafeBytes { _ = slm_xxh3_update(state, $0.baseAddress, $0.count) } }
 
+    package func add(_ text: String) { add(Array(text.utf8).span) }
+
     /// Adds numbers as 32 bits each, little-endian.
     package func add(_ numbers: [Int32]) { numbers.withUnsafeBytes { _ = slm_xxh3_update(state, $0.baseAddress, $0.count) } }
 
     /// A number from 0 up to 1 that depends on a text alone, evenly distributed: for shares that stay the same.
     package static func fraction(of text: String) -> Double {
         let digest = Digest()
-        digest.add(Array(text.utf8).span)
+        digest.add(text)
         return Double(XXH3_128bits_digest(digest.state).high64 >> 16) / 0x1p48
+    }
+
+    /// The text of the digest of some bytes.
+    package static func text(of bytes: [UInt8]) -> String {
+        let digest = Digest()
+        digest.add(bytes.span)
+        return digest.text
     }
 
     /// 32 hexadecimal digits, as printed by `xxhsum -H2`.

@@ -38,6 +38,11 @@ package struct JSONWriter: Sendable {
         String(decoding: try bytes(layout, body), as: UTF8.self)
     }
 
+    /// The contents of a file: an object with one value per line, and a line end.
+    package static func file<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) -> [UInt8] {
+        try bytes(.pretty, body) + [UInt8(ascii: "\n")]
+    }
+
     /// Writes an object, as ``bytes(_:_:)`` does.
     package mutating func object<Failure: Error>(_ body: (inout JSONWriter) throws(Failure) -> Void) throws(Failure) {
         try nest("{", "}", body)

@@ -95,9 +95,7 @@ package struct Encoder: ~Copyable {
                 return try encodeAround(
                     tokenizer.normalizedTokens, in: text, ignored, at: offset, isContinued, isNormalized: true, into: &ids)
             }
-            var copy: [UInt8] = []
-            copy.append(text)
-            let normalized = tokenizer.normalizer.normalized(copy, addsSpace: offset > 0 || isStart)
+            let normalized = tokenizer.normalizer.normalized(Array(text), addsSpace: offset > 0 || isStart)
             return try encodeAround(
                 tokenizer.normalizedTokens, in: normalized.span, ignored, at: offset, isContinued, isNormalized: true, into: &ids)
         }
@@ -107,8 +105,7 @@ package struct Encoder: ~Copyable {
         case .always: offset > 0 || isStart
         }
         guard addsSpace || tokenizer.vocabulary.usesMetaspace else { return _ = try encodeWords(text, isLast: true, into: &ids) }
-        var copy: [UInt8] = []
-        copy.append(text)
+        var copy = Array(text)
         if tokenizer.vocabulary.usesMetaspace { TextNormalizer.replaceMarks(in: &copy) }
         if addsSpace, copy[0] != 0x20 { copy.insert(0x20, at: 0) }
         _ = try encodeWords(copy.span, isLast: true, into: &ids)
@@ -186,9 +183,7 @@ extension Tokenizer {
                 isUnknown = true
             } else {
                 guard sequence.kind == .valid else { throw .noToken(for: "byte \(text[range.lowerBound])", at: offset + range.lowerBound) }
-                var character: [UInt8] = []
-                character.append(text.extracting(range))
-                throw .noToken(for: String(decoding: character, as: UTF8.self), at: offset + range.lowerBound)
+                throw .noToken(for: String(decoding: Array(text.extracting(range)), as: UTF8.self), at: offset + range.lowerBound)
             }
             follows = isUnknown
         }

@@ -22,7 +22,7 @@ struct MergeTrainer {
     private var counts: [Int] = []
     /// The positions of all queued pairs; each pair has a range of this array.
     private var positions: [Int32] = []
-    private var queue = PairQueue()
+    private var queue = MinHeap<QueuedPair>()
     private var newPairs = NewPairs()
     private let minFrequency: Int
     /// The number of tokens that all texts are encoded to so far.
@@ -82,7 +82,7 @@ struct MergeTrainer {
     }
 
     /// Counts a pair again and removes the positions that it has lost.
-    private mutating func recount(_ pair: inout PairQueue.Pair) {
+    private mutating func recount(_ pair: inout QueuedPair) {
         let width = Int(lengths[Int(pair.left)])
         var count = 0
         var end = pair.positions.lowerBound
@@ -98,7 +98,7 @@ struct MergeTrainer {
     }
 
     /// Merges all occurrences from left to right, so that "aaa" becomes "aa", "a".
-    private mutating func merge(_ pair: PairQueue.Pair, into result: TokenID) {
+    private mutating func merge(_ pair: QueuedPair, into result: TokenID) {
         let width = Int(lengths[Int(pair.left)])
         let length = width + Int(lengths[Int(pair.right)])
         while lengths.count <= result { lengths.append(0) }
@@ -126,6 +126,21 @@ struct MergeTrainer {
 
     private mutating func queueNewPairs() {
         newPairs.drain(minFrequency: minFrequency, into: &positions) { queue.push($0) }
+    }
+}
+
+/// A pair of tokens in the queue: the most frequent comes first; ties are broken by the older left token, then the older right token.
+///
+/// The count may be outdated, and then too large: `MergeTrainer` recounts a pair when it is popped.
+private struct QueuedPair: Comparable {
+    var count: Int
+    let left, right: TokenID
+    /// Its range in `MergeTrainer.positions`.
+    var positions: Range<Int>
+
+    /// Whether `a` comes before `b`.
+    static func < (a: QueuedPair, b: QueuedPair) -> Bool {
+        a.count != b.count ? a.count > b.count : a.left != b.left ? a.left < b.left : a.right < b.right
     }
 }
 
@@ -165,7 +180,7 @@ private struct NewPairs {
     }
 
     /// Removes all pairs, and passes those that are frequent enough to `body` after appending their positions.
-    mutating func drain(minFrequency: Int, into positions: inout [Int32], _ body: (PairQueue.Pair) -> Void) {
+    mutating func drain(minFrequency: Int, into positions: inout [Int32], _ body: (QueuedPair) -> Void) {
         var ends: [Int] = []                                    // where the next position of each pair goes; -1: not frequent enough
         var end = positions.count
         for pair in pairs {
@@ -179,7 +194,7 @@ private struct NewPairs {
         }
         for (pair, end) in zip(pairs, ends) {
             if end >= 0 {
-                body(PairQueue.Pair(count: pair.count, left: pair.left, right: pair.right, positions: end - pair.positions..<end))
+                body(QueuedPair(count: pair.count, left: pair.left, right: pair.right, positions: end - pair.positions..<end))
             }
             if byLeft.indices.contains(Int(pair.left)) { byLeft[Int(pair.left)] = -1 }
             if byRight.indices.contains(Int(pair.right)) { byRight[Int(pair.right)] = -1 }

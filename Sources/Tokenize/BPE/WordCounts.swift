@@ -55,6 +55,6 @@ package struct WordCounts: ~Copyable {
 
 extension Array<UInt8> {
     package init(_ span: Span<UInt8>) {
-        self.init(capacity: span.count) { for i in span.indices { $0.append(span[i]) } }
+        self = span.withUnsafeBufferPointer { Array($0) }
     }
 }

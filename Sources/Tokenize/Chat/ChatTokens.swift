@@ -48,6 +48,12 @@ package struct ChatTokens: Sendable, Equatable {
             .map { turns[$0].start..<($0 + 1 < turns.count ? turns[$0 + 1].start : ids.count) }
     }
 
+    /// Cuts a conversation that begins at `start` to its first tokens.
+    mutating func cut(after count: Int, from start: Int) {
+        ids.removeSubrange((start + count)...)
+        while let turn = turns.last, turn.start >= ids.count, turn.start > start { turns.removeLast() }
+    }
+
     package struct Bytes: Sendable, Equatable {
         package var user = 0
         package var assistant = 0

@@ -11,7 +11,7 @@ package struct Conversation: Sendable, Equatable {
     package struct Message: Sendable, Equatable {
         package let role: Role
         /// UTF-8.
-        package let text: [UInt8]
+        package private(set) var text: [UInt8]
         /// Whether it is an earlier message of a chat of which only the last exchange is trained on.
         package private(set) var isContext: Bool
         /// Functions that the assistant has called in this message.
@@ -43,10 +43,8 @@ package struct Conversation: Sendable, Equatable {
 
         /// The same message with another text.
         package func with(text: [UInt8]) -> Message {
-            var message = Message(role, text, isContext: isContext)
-            message.toolCalls = toolCalls
-            message.toolCallID = toolCallID
-            message.reasoning = reasoning
+            var message = self
+            message.text = text
             return message
         }
 
@@ -96,5 +94,21 @@ package struct Conversation: Sendable, Equatable {
 
 extension Sequence<Conversation.Message> {
     /// What the user has written, in order.
+    /// For a template without a system role: system messages are prepended to the next user message.
+    var withoutSystemRole: [Conversation.Message] {
+        var result: [Conversation.Message] = [], pending: [UInt8] = []
+        for message in self {
+            if message.role == .system {
+                pending += (pending.isEmpty ? [] : [10, 10]) + message.text
+            } else if message.role == .user, !pending.isEmpty {
+                result.append(.init(.user, pending + [10, 10] + message.text, isContext: message.isContext))
+                pending = []
+            } else {
+                result.append(message)
+            }
+        }
+        return pending.isEmpty ? result : result + [.init(.user, pending)]
+    }
+
     package var userTexts: [String] { filter { $0.role == .user }.map { String(decoding: $0.text, as: UTF8.self) } }
 }

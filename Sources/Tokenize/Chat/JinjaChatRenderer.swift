@@ -154,24 +154,9 @@ struct JinjaChatRenderer: MessageRenderer {
     /// The number of a message's source, from 1.
     static func source(of index: Int) -> Int { 1 + index % JinjaText.sources.upperBound }
 
-    /// Without a system role in the template, system messages are prepended to the next user message.
     private func normalized(_ history: [Conversation.Message]) -> [Conversation.Message] {
         let messages = channels == nil ? history : Self.withOneCallEach(history)
-        if turns.hasSystemRole { return messages }
-        var result: [Conversation.Message] = []
-        var pending: [UInt8] = []
-        for message in messages {
-            if message.role == .system {
-                pending += (pending.isEmpty ? [] : [10, 10]) + message.text
-            } else if message.role == .user, !pending.isEmpty {
-                result.append(.init(.user, pending + [10, 10] + message.text, isContext: message.isContext))
-                pending = []
-            } else {
-                result.append(message)
-            }
-        }
-        if !pending.isEmpty { result.append(.init(.user, pending)) }
-        return result
+        return turns.hasSystemRole ? messages : messages.withoutSystemRole
     }
 
     /// What follows an answer, if it has no special token, so that nothing would end the answers of a model that is trained with the
@@ -255,8 +240,7 @@ struct JinjaChatRenderer: MessageRenderer {
             chat.bytes[message.isContext && message.role == .assistant ? .user : TokenRole(message.role)] += 1
         }
         guard chat.ids.count - start > maxTokens else { return true }
-        chat.ids.removeSubrange((start + maxTokens)...)
-        while let turn = chat.turns.last, turn.start >= chat.ids.count, turn.start > start { chat.turns.removeLast() }
+        chat.cut(after: maxTokens, from: start)
         return false
     }
 

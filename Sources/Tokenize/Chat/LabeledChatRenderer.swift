@@ -122,8 +122,7 @@ struct LabeledChatRenderer: MessageRenderer {
             let textEnd = chat.ids.count
             chat.ids += messageEnd
             if chat.ids.count - start > maxTokens {
-                chat.ids.removeSubrange((start + maxTokens)...)
-                while let turn = chat.turns.last, turn.start >= chat.ids.count, turn.start > start { chat.turns.removeLast() }
+                chat.cut(after: maxTokens, from: start)
                 chat.bytes[role] += textEnd <= chat.ids.count
                     ? message.text.count
                     : textBytes(of: chat.ids[min(textStart, chat.ids.count)...])
@@ -160,21 +159,8 @@ struct LabeledChatRenderer: MessageRenderer {
 
     /// The messages as the template renders them: trimmed, system messages merged if there is no system role, on one line if required.
     private func normalized(_ messages: [Conversation.Message]) -> [Conversation.Message] {
-        var result: [Conversation.Message] = []
-        var pendingSystem: [UInt8] = []
-        for message in messages {
-            var text = message.text.trimmed
-            if message.role == .system, systemLabel == nil {
-                pendingSystem += (pendingSystem.isEmpty ? [] : [10, 10]) + text
-                continue
-            }
-            if message.role == .user, !pendingSystem.isEmpty {
-                text = pendingSystem + [10, 10] + text
-                pendingSystem = []
-            }
-            result.append(.init(message.role, text, isContext: message.isContext))
-        }
-        if !pendingSystem.isEmpty { result.append(.init(.user, pendingSystem)) }
+        let trimmed = messages.map { Conversation.Message($0.role, $0.text.trimmed, isContext: $0.isContext) }
+        let result = systemLabel == nil ? trimmed.withoutSystemRole : trimmed
         return isPlainText ? result.map { .init($0.role, Self.oneLine($0.text), isContext: $0.isContext) } : result
     }
 

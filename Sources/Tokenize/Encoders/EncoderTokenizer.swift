@@ -98,34 +98,27 @@ extension TokensAroundText {
     /// - Parameter tokens: The vocabulary.
     init(_ root: JSONElement, _ file: JSONFile, _ tokens: ByteStrings) throws(TokenizeError) {
         self.init()
-        if let element = root["post_processor"], !element.isNull { try read(element, "post_processor", file, tokens, depth: 0) }
-    }
-
-    private mutating func read(
-        _ element: JSONElement, _ location: String, _ file: JSONFile, _ tokens: ByteStrings, depth: Int
-    ) throws(TokenizeError) {
-        func id(_ key: String) throws(TokenizeError) -> TokenID {
-            let pair = Array(try file.array(element, key, at: location))
-            guard pair.count == 2, let id = pair[1].integer, tokens.indices.contains(id) else {
-                throw file.malformed("\(location).\(key)", "a token and its ID", "\(pair.count) elements")
+        for step in try file.steps(root, "post_processor", list: "processors") {
+            func id(_ key: String) throws(TokenizeError) -> TokenID {
+                let pair = Array(try file.array(step.element, key, at: step.location))
+                guard pair.count == 2, let id = pair[1].integer, tokens.indices.contains(id) else {
+                    throw file.malformed("\(step.location).\(key)", "a token and its ID", "\(pair.count) elements")
+                }
+                return TokenID(id)
             }
-            return TokenID(id)
-        }
-        switch try file.string(element, "type", at: location) {
-        case "TemplateProcessing": self = try PostProcessorJSON.template(element, location, file, tokens)
-        case "BertProcessing", "RobertaProcessing":
-            prefix = [try id("cls")]
-            suffix = [try id("sep")]
-            if element["type"]?.string == "RobertaProcessing" { between = suffix }
-        case "Sequence" where depth < 8:
-            for (i, inner) in try file.array(element, "processors", at: location).enumerated() {
-                try read(inner, "\(location).processors[\(i)]", file, tokens, depth: depth + 1)
+            switch step.type {
+            case "TemplateProcessing": self = try PostProcessorJSON.template(step.element, step.location, file, tokens)
+            case "BertProcessing", "RobertaProcessing":
+                prefix = [try id("cls")]
+                suffix = [try id("sep")]
+                if step.type == "RobertaProcessing" { between = suffix }
+            // Concerns only offsets.
+            case "ByteLevel" where step.location != "post_processor": break
+            default:
+                throw file.unsupported(
+                    "its post_processor is \(excerpt(step.type.utf8))",
+                    "Supported are TemplateProcessing, BertProcessing and RobertaProcessing.")
             }
-        // Concerns only offsets.
-        case "ByteLevel" where depth > 0: break
-        case let type:
-            throw file.unsupported(
-                "its post_processor is \(excerpt(type.utf8))", "Supported are TemplateProcessing, BertProcessing and RobertaProcessing.")
         }
     }
 }

@@ -1,3 +1,5 @@
+import Files
+
 /// What a unigram tokenizer does to a text before it divides it into words.
 struct UnigramNormalizer: Sendable {
     enum Step: Sendable {
@@ -67,9 +69,7 @@ struct PrecompiledCharacterMap: Sendable {
 
     /// nil if the bytes are no such table.
     init?(_ bytes: [UInt8]) {
-        func word(_ at: Int) -> UInt32 {
-            UInt32(bytes[at]) | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2]) << 16 | UInt32(bytes[at + 3]) << 24
-        }
+        func word(_ at: Int) -> UInt32 { UInt32(littleEndian: bytes.span.extracting(at..<at + 4)) }
         guard bytes.count >= 8 else { return nil }
         let size = Int(word(0))
         guard size >= 4, size % 4 == 0, size <= bytes.count - 4 else { return nil }

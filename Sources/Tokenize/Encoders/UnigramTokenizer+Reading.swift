@@ -40,13 +40,8 @@ extension UnigramTokenizer {
 
     /// Whether the `pre_tokenizer` splits at white space before it puts U+2581 in front of each word.
     private static func splitting(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> Bool {
-        let element = try file.object(root, "pre_tokenizer", at: "")
-        var parts = [element]
-        if try file.string(element, "type", at: "pre_tokenizer") == "Sequence" {
-            parts = Array(try file.array(element, "pretokenizers", at: "pre_tokenizer"))
-        }
-        let types = try parts.map { part throws(TokenizeError) in try file.string(part, "type", at: "pre_tokenizer") }
-        guard types == ["Metaspace"] || types == ["WhitespaceSplit", "Metaspace"], let space = parts.last else {
+        let steps = try file.steps(root, "pre_tokenizer", list: "pretokenizers"), types = steps.map(\.type)
+        guard types == ["Metaspace"] || types == ["WhitespaceSplit", "Metaspace"], let space = steps.last?.element else {
             throw file.unsupported(
                 "its pre_tokenizer is \(excerpt(types.joined(separator: ", ").utf8))",
                 "Unigram needs Metaspace, or WhitespaceSplit before it.")
@@ -64,14 +59,13 @@ extension UnigramTokenizer {
 
 extension UnigramNormalizer {
     init(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) {
-        guard let element = root["normalizer"], !element.isNull else { return }
-        let isSequence = try file.string(element, "type", at: "normalizer") == "Sequence"
-        let parts = isSequence ? Array(try file.array(element, "normalizers", at: "normalizer")) : [element]
-        steps = try parts.map { part throws(TokenizeError) in try Self.step(part, file) }
+        let list = try file.steps(root, "normalizer", list: "normalizers")
+        steps = try list.map { step throws(TokenizeError) in try Self.step(step.element, type: step.type, at: step.location, file) }
     }
 
-    private static func step(_ element: JSONElement, _ file: JSONFile) throws(TokenizeError) -> Step {
-        let location = "normalizer", type = try file.string(element, "type", at: location)
+    private static func step(
+        _ element: JSONElement, type: String, at location: String, _ file: JSONFile
+    ) throws(TokenizeError) -> Step {
         switch type {
         case "Precompiled":
             let text = Array(try file.string(element, "precompiled_charsmap", at: location).utf8)

@@ -16,7 +16,7 @@ extension WordPieceTokenizer {
         let file = JSONFile(settingsPath, size: settings?.count ?? 0)
         let root = try settings.map { bytes throws(TokenizeError) in try JSONFile.root(bytes, settingsPath) }
         func isSet(_ key: String, else other: Bool) throws(TokenizeError) -> Bool {
-            guard let root, let value = root[key], !value.isNull else { return other }
+            guard let root else { return other }
             return try file.boolean(root, key, default: other, at: "")
         }
         func id(_ key: String, else name: String) throws(TokenizeError) -> TokenID {
@@ -98,8 +98,7 @@ extension WordPieceTokenizer {
             throw file.unsupported("its normalizer is \(excerpt(type.utf8))", "Embedding models need BertNormalizer.")
         }
         func isSet(_ key: String, else other: Bool) throws(TokenizeError) -> Bool {
-            guard let value = element[key], !value.isNull else { return other }
-            return try file.boolean(element, key, default: other, at: "normalizer")
+            try file.boolean(element, key, default: other, at: "normalizer")
         }
         result.cleansText = try isSet("clean_text", else: true)
         result.separatesIdeographs = try isSet("handle_chinese_chars", else: true)

@@ -36,6 +36,31 @@ struct JSONFile {
         try read(location) { () throws(JSONError) in try element.boolean(key, default: other) }
     }
 
+    /// A normalizer, pre-tokenizer, decoder or post-processor of a tokenizer.json.
+    struct Step {
+        let type: String
+        let element: JSONElement
+        let location: String
+    }
+
+    /// The steps that a key names, with sequences flattened; none if the key is null or missing.
+    ///
+    /// - Parameter list: The key of the steps of a sequence.
+    func steps(_ root: JSONElement, _ key: String, list: String) throws(TokenizeError) -> [Step] {
+        guard let element = root[key], !element.isNull else { return [] }
+        return try steps(element, at: key, list, depth: 0)
+    }
+
+    private func steps(_ element: JSONElement, at location: String, _ list: String, depth: Int) throws(TokenizeError) -> [Step] {
+        let type = try string(element, "type", at: location)
+        guard type == "Sequence", depth < 8 else { return [Step(type: type, element: element, location: location)] }
+        var steps: [Step] = []
+        for (i, inner) in try array(element, list, at: location).enumerated() {
+            steps += try self.steps(inner, at: "\(location).\(list)[\(i)]", list, depth: depth + 1)
+        }
+        return steps
+    }
+
     func malformed(_ location: String, _ expected: String, _ found: String) -> TokenizeError {
         .malformed(path: path, location: location, expected: expected, found: found)
     }

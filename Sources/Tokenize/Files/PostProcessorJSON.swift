@@ -4,23 +4,10 @@ import JSON
 enum PostProcessorJSON {
     /// Reads TemplateProcessing, alone or in a Sequence. ByteLevel and those of BERT only concern offsets and pairs of texts.
     static func read(_ root: JSONElement, _ file: JSONFile, into vocabulary: inout Vocabulary) throws(TokenizeError) {
-        guard let element = root["post_processor"], !element.isNull else { return }
-        try read(element, "post_processor", file, depth: 0, into: &vocabulary)
-    }
-
-    private static func read(
-        _ element: JSONElement, _ location: String, _ file: JSONFile, depth: Int, into vocabulary: inout Vocabulary
-    ) throws(TokenizeError) {
-        switch try file.string(element, "type", at: location) {
-        case "Sequence" where depth < 8:
-            for (i, inner) in try file.array(element, "processors", at: location).enumerated() {
-                try read(inner, "\(location).processors[\(i)]", file, depth: depth + 1, into: &vocabulary)
-            }
-        case "TemplateProcessing":
-            let template = try template(element, location, file, vocabulary.tokens)
+        for step in try file.steps(root, "post_processor", list: "processors") where step.type == "TemplateProcessing" {
+            let template = try template(step.element, step.location, file, vocabulary.tokens)
             vocabulary.textPrefix = template.prefix
             vocabulary.textSuffix = template.suffix
-        default: break
         }
     }
 

@@ -3,22 +3,13 @@ import JSON
 /// Reads the `normalizer`, `pre_tokenizer` and `decoder` of a tokenizer.json: how a vocabulary treats text before merges.
 struct PreTokenizerJSON {
     private let file: JSONFile
-    /// Sequences flattened.
-    private var normalizers: [Step] = []
-    private var preTokenizers: [Step] = []
-    private var decoders: [Step] = []
-
-    private struct Step {
-        let type: String
-        let element: JSONElement
-        let location: String
-    }
+    private let normalizers, preTokenizers, decoders: [JSONFile.Step]
 
     init(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) {
         self.file = file
-        normalizers = try steps(root, "normalizer", list: "normalizers")
-        preTokenizers = try steps(root, "pre_tokenizer", list: "pretokenizers")
-        decoders = try steps(root, "decoder", list: "decoders")
+        normalizers = try file.steps(root, "normalizer", list: "normalizers")
+        preTokenizers = try file.steps(root, "pre_tokenizer", list: "pretokenizers")
+        decoders = try file.steps(root, "decoder", list: "decoders")
     }
 
     func apply(to vocabulary: inout Vocabulary) throws(TokenizeError) {
@@ -33,29 +24,12 @@ struct PreTokenizerJSON {
         }
     }
 
-    private func steps(_ root: JSONElement, _ key: String, list: String) throws(TokenizeError) -> [Step] {
-        guard let element = root[key], !element.isNull else { return [] }
-        var steps: [Step] = []
-        try flatten(element, key, list, depth: 0, into: &steps)
-        return steps
-    }
-
-    private func flatten(
-        _ element: JSONElement, _ location: String, _ list: String, depth: Int, into steps: inout [Step]
-    ) throws(TokenizeError) {
-        let type = try file.string(element, "type", at: location)
-        guard type == "Sequence", depth < 8 else { return steps.append(Step(type: type, element: element, location: location)) }
-        for (i, inner) in try file.array(element, list, at: location).enumerated() {
-            try flatten(inner, "\(location).\(list)[\(i)]", list, depth: depth + 1, into: &steps)
-        }
-    }
-
     // MARK: Normalizers
 
     private static let mark = "\u{2581}"
     private static let normalizerAdvice = "Supported are NFC, and SentencePiece's Prepend and Replace with U+2581."
 
-    private func apply(normalizer step: Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
+    private func apply(normalizer step: JSONFile.Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
         switch step.type {
         case "NFC":
             vocabulary.normalization = .nfc
@@ -79,7 +53,7 @@ struct PreTokenizerJSON {
     private static let advice =
         "Supported are ByteLevel, alone or after Split or Digits, Metaspace, and neither for character-level tokenizers."
 
-    private func applyByteLevel(_ last: Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
+    private func applyByteLevel(_ last: JSONFile.Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
         vocabulary.unit = .bytes
         if vocabulary.marksSpaces { throw file.unsupported("it is byte-level and replaces spaces by U+2581", Self.normalizerAdvice) }
         let usesRegex = try file.boolean(last.element, "use_regex", default: true, at: last.location)
@@ -113,7 +87,7 @@ struct PreTokenizerJSON {
         }
     }
 
-    private func apply(metaspace step: Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
+    private func apply(metaspace step: JSONFile.Step, to vocabulary: inout Vocabulary) throws(TokenizeError) {
         guard try file.string(step.element, "replacement", default: Self.mark, at: step.location) == Self.mark else {
             throw file.unsupported("its Metaspace replaces spaces by another character than U+2581", Self.advice)
         }
@@ -129,7 +103,7 @@ struct PreTokenizerJSON {
     }
 
     /// - Parameter usesRegex: whether GPT-2's pattern splits what the steps leave.
-    private func pattern(of steps: ArraySlice<Step>, usesRegex: Bool) throws(TokenizeError) -> PreTokenizationPattern {
+    private func pattern(of steps: ArraySlice<JSONFile.Step>, usesRegex: Bool) throws(TokenizeError) -> PreTokenizationPattern {
         if let step = steps.first, steps.count == 1, usesRegex, step.type == "Digits" {
             return PreTokenizationPattern(regex: PreTokenizationPattern.gpt2(betweenDigits: try digits(step)))
         }
@@ -145,11 +119,11 @@ struct PreTokenizerJSON {
         return patterns.count > 1 ? .sequence(patterns) : patterns.first ?? .none
     }
 
-    private func digits(_ step: Step) throws(TokenizeError) -> String {
+    private func digits(_ step: JSONFile.Step) throws(TokenizeError) -> String {
         try file.boolean(step.element, "individual_digits", default: false, at: step.location) ? #"\p{N}"# : #"\p{N}+"#
     }
 
-    private func split(_ step: Step) throws(TokenizeError) -> PreTokenizationPattern {
+    private func split(_ step: JSONFile.Step) throws(TokenizeError) -> PreTokenizationPattern {
         let pattern = PreTokenizationPattern(regex: try splitRegex(step))
         try checkBehavior(step, pattern)
         if case .regex(let text) = pattern {
@@ -162,7 +136,7 @@ struct PreTokenizerJSON {
         return pattern
     }
 
-    private func splitRegex(_ step: Step) throws(TokenizeError) -> String {
+    private func splitRegex(_ step: JSONFile.Step) throws(TokenizeError) -> String {
         let pattern = try file.object(step.element, "pattern", at: step.location)
         if let text = pattern["String"]?.string {
             // A literal string: everything that may be a metacharacter is escaped.
@@ -176,7 +150,7 @@ struct PreTokenizerJSON {
 
     /// Accepts "Isolated": matches are words, and so is the text between them. Of the other behaviors it accepts only an equivalent one:
     /// "Removed" with `invert` discards the text between matches, and the built-in patterns leave none.
-    private func checkBehavior(_ step: Step, _ pattern: PreTokenizationPattern) throws(TokenizeError) {
+    private func checkBehavior(_ step: JSONFile.Step, _ pattern: PreTokenizationPattern) throws(TokenizeError) {
         let behavior = try file.string(step.element, "behavior", at: step.location)
         let isInverted = try file.boolean(step.element, "invert", default: false, at: step.location)
         if behavior == "Isolated" { return }

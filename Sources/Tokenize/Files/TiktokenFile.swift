@@ -17,7 +17,8 @@ package enum TiktokenFile {
         }
         var slots = TokenSlots(fileSize: bytes.count)
         var token: [UInt8] = []
-        for (number, range) in TextLines(bytes) where !range.isEmpty {
+        try LineBlock(bytes: bytes).forEachLineRange { range, number throws(TokenizeError) in
+            if range.isEmpty { return }
             guard let space = bytes[range].firstIndex(of: 32), let id = decimal(bytes[(space + 1)..<range.upperBound]) else {
                 throw malformed("\(number)", "a token in Base64, a space and its rank", excerpt(bytes[range]))
             }
@@ -26,7 +27,9 @@ package enum TiktokenFile {
             guard !encoded.isEmpty, Base64.decode(encoded, .standard, into: &token) else {
                 throw malformed("\(number)", "a token in Base64", excerpt(bytes[range.lowerBound..<space]))
             }
-            do { try slots.insert(token, at: id) } catch { throw error.error(path: path, location: "\(number)", id: id) }
+            do throws(TokenSlots.Failure) { try slots.insert(token, at: id) } catch {
+                throw error.error(path: path, location: "\(number)", id: id)
+            }
         }
         guard slots.count > 0 else { throw malformed(nil, "tokens", "none") }
         let known = PublishedFile(path)

@@ -7,8 +7,7 @@ extension TokenizerJSON {
         if let reason = incompatibility(vocabulary) { throw .notExpressible(format: "tokenizer.json", reason: reason) }
         let names = try tokenNames(of: vocabulary)
         let areMergesPairs = vocabulary.unit == .characters && !vocabulary.marksSpaces
-        var writer = JSONWriter(.pretty)
-        writer.object { file in
+        return JSONWriter.file { file in
             file["version"] = "1.0"
             file.null("truncation")
             file.null("padding")
@@ -28,9 +27,7 @@ extension TokenizerJSON {
                 model["fuse_unk"] = vocabulary.fusesUnknown
                 model["byte_fallback"] = !vocabulary.byteTokens.isEmpty
                 model["ignore_merges"] = vocabulary.ignoresMerges
-                model.object("vocab") { object in
-                    for id in names.indices where !names.range(of: id).isEmpty { object.key(names[id]); object.integer(id) }
-                }
+                model.object("vocab") { write(names, to: &$0) }
                 // "Ġt he" and not ["Ġt", "he"]: neither alphabet has a space, and every version of the library reads it.
                 model.array("merges") { list in
                     for merge in vocabulary.merges {
@@ -40,8 +37,6 @@ extension TokenizerJSON {
                 }
             }
         }
-        writer.newline()
-        return writer.bytes
     }
 
     /// Why the file cannot represent the vocabulary; nil if it can.
@@ -66,6 +61,11 @@ extension TokenizerJSON {
         }
         try vocabulary.checkMerges(error)
         return names
+    }
+
+    /// The ID of each token.
+    static func write(_ names: ByteStrings, to object: inout JSONWriter) {
+        for id in names.indices where !names.range(of: id).isEmpty { object.key(names[id]); object.integer(id) }
     }
 
     private static func write(_ token: Vocabulary.AddedToken, isSpecial: Bool, to list: inout JSONWriter) {

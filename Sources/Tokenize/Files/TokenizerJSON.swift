@@ -77,12 +77,7 @@ package enum TokenizerJSON {
         vocabulary.fusesUnknown = try file.boolean(model, "fuse_unk", default: false, at: "model")
     }
 
-    private struct AddedToken {
-        let id: TokenID
-        let text: String
-        var matching: AddedTokenMatching
-        let isSpecial: Bool
-    }
+    private typealias AddedToken = (token: Vocabulary.AddedToken, isSpecial: Bool)
 
     private static func addedTokens(_ root: JSONElement, _ file: JSONFile) throws(TokenizeError) -> [AddedToken] {
         guard let list = root["added_tokens"], !list.isNull else { return [] }
@@ -101,7 +96,7 @@ package enum TokenizerJSON {
             for (key, option) in matchingOptions where try file.boolean(element, key, default: false, at: location) {
                 matching.insert(option)
             }
-            added.append(AddedToken(id: TokenID(id), text: text, matching: matching, isSpecial: isSpecial))
+            added.append((Vocabulary.AddedToken(id: TokenID(id), text: text, matching), isSpecial))
         }
         return added
     }
@@ -118,9 +113,9 @@ package enum TokenizerJSON {
         // By bytes: Swift's strings are equal if they are canonically equivalent.
         var addedIndices: [[UInt8]: Int] = [:]
         var token: [UInt8] = []
-        for (index, one) in added.enumerated() {
-            guard addedIndices.updateValue(index, forKey: Array(one.text.utf8)) == nil else {
-                throw file.malformed("added_tokens", "each token once", excerpt(one.text.utf8) + " again")
+        for (index, (token, _)) in added.enumerated() {
+            guard addedIndices.updateValue(index, forKey: Array(token.text.utf8)) == nil else {
+                throw file.malformed("added_tokens", "each token once", excerpt(token.text.utf8) + " again")
             }
         }
         let names = TokenNames(vocabulary)
@@ -143,24 +138,24 @@ package enum TokenizerJSON {
             }
             let isValid = key.withBytes { names.appendBytes(of: $0, to: &token) } ?? false
             if !addedIndices.isEmpty, let index = addedIndices[key.bytes ?? []] {
-                guard id == added[index].id else {
-                    throw file.malformed(location(), "\(added[index].id), its ID in added_tokens", "\(id)")
+                let known = added[index].token.id
+                guard id == known else {
+                    throw file.malformed(location(), "\(known), its ID in added_tokens", "\(id)")
                 }
                 if added[index].isSpecial || !isValid { continue }
-                added[index].matching.insert(.mergeable)
+                added[index].token.matching.insert(.mergeable)
             } else if !isValid {
                 throw file.malformed("model.vocab", "\(names.description) or in added_tokens", excerpt(key.bytes ?? []))
             }
             do { try slots.insert(token, at: id) } catch { throw error.error(path: file.path, location: location(), id: id) }
         }
-        for one in added {
-            let token = Vocabulary.AddedToken(id: one.id, text: one.text, one.matching)
-            if one.isSpecial { vocabulary.specialTokens.append(token) } else { vocabulary.addedTokens.append(token) }
-            if one.matching.contains(.mergeable) { continue }
-            var text = Array(one.text.utf8)
-            if vocabulary.marksSpaces, !one.isSpecial { TextNormalizer.replaceMarks(in: &text) }
-            do { try slots.insert(text, at: Int(one.id)) } catch {
-                throw error.error(path: file.path, location: "added_tokens", id: Int(one.id))
+        for (token, isSpecial) in added {
+            if isSpecial { vocabulary.specialTokens.append(token) } else { vocabulary.addedTokens.append(token) }
+            if token.matching.contains(.mergeable) { continue }
+            var text = Array(token.text.utf8)
+            if vocabulary.marksSpaces, !isSpecial { TextNormalizer.replaceMarks(in: &text) }
+            do { try slots.insert(text, at: Int(token.id)) } catch {
+                throw error.error(path: file.path, location: "added_tokens", id: Int(token.id))
             }
         }
         vocabulary.tokens = slots.tokens
@@ -190,7 +185,7 @@ extension Vocabulary {
         let merged = Set(merges.lazy.flatMap { [$0.left, $0.right, $0.result] })
         for (i, token) in addedTokens.enumerated() where token.matching.contains(.mergeable) {
             if merged.contains(token.id) || isBaseUnit(tokens[Int(token.id)]) { continue }
-            addedTokens[i] = AddedToken(id: token.id, text: token.text, token.matching.subtracting(.mergeable))
+            addedTokens[i].matching.remove(.mergeable)
         }
     }
 

@@ -64,8 +64,7 @@ extension Vocabulary {
         switch bytes.first(where: { ![9, 10, 13, 32].contains($0) }) {
         case nil: throw .malformed(path: path, location: nil, expected: "a tokenizer", found: "an empty file")
         case UInt8(ascii: "{"):
-            let root: JSONElement
-            do { root = try JSONElement(parsing: bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
+            let root = try JSONFile.root(bytes, path)
             // All values of a vocab.json are numbers, even that of a token "model".
             if root["model"]?.kind != .object, root.members?.first(where: { _ in true })?.value.integer != nil {
                 return try readPair(oneOf: path)

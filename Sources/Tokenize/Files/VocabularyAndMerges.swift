@@ -1,3 +1,4 @@
+import Files
 import JSON
 
 /// The two files that GPT-2 was released in: vocab.json (or encoder.json) with the ID of each token, and merges.txt (or vocab.bpe) with one
@@ -11,9 +12,7 @@ package enum VocabularyAndMerges {
     package static func read(
         vocabulary bytes: [UInt8], path: String, merges: [UInt8], mergesPath: String, pattern: PreTokenizationPattern = .gpt2
     ) throws(TokenizeError) -> Vocabulary {
-        let root: JSONElement
-        do { root = try JSONElement(parsing: bytes) } catch { throw TokenizeError(error, in: bytes, path: path) }
-        let file = JSONFile(path, size: bytes.count)
+        let root = try JSONFile.root(bytes, path), file = JSONFile(path, size: bytes.count)
         guard let members = root.members else { throw file.mismatch("the file", "an object with the ID of each token", root) }
 
         // Only a special token can have a name with characters outside the alphabet.
@@ -39,8 +38,8 @@ package enum VocabularyAndMerges {
         }
 
         var reader = MergeReader(tokens, index: index)
-        for (number, range) in TextLines(merges) where !range.isEmpty {
-            if number == 1, merges[range].starts(with: "#version".utf8) { continue }
+        try LineBlock(bytes: merges).forEachLineRange { range, number throws(TokenizeError) in
+            if range.isEmpty || number == 1 && merges[range].starts(with: "#version".utf8) { return }
             do throws(MergeReader.Mismatch) { try reader.add(merges.span.extracting(range)) } catch {
                 throw .malformed(path: mergesPath, location: "\(number)", expected: error.expected, found: error.found)
             }
@@ -62,12 +61,9 @@ package enum VocabularyAndMerges {
     /// The bytes of the two files.
     package static func bytes(of vocabulary: Vocabulary) throws(TokenizeError) -> (vocabulary: [UInt8], merges: [UInt8]) {
         let names = try tokenNames(of: vocabulary)
-        var writer = JSONWriter(.pretty)
         var merges = Array("#version: 0.2\n".utf8)
-        writer.object { for id in names.indices where !names.range(of: id).isEmpty { $0.key(names[id]); $0.integer(id) } }
-        writer.newline()
         for merge in vocabulary.merges { merges.append(contentsOf: names[Int(merge.left)] + [32] + names[Int(merge.right)] + [10]) }
-        return (writer.bytes, merges)
+        return (JSONWriter.file { TokenizerJSON.write(names, to: &$0) }, merges)
     }
 
     /// The name of each token in the file. Throws if the files cannot represent the vocabulary.
