@@ -122,9 +122,9 @@ extension DocumentIndex {
         where condition: String, _ file: String, from start: Int, limit: Int
     ) throws(DocumentError) -> (total: Int, [Passage]) {
         try run { () throws(SQLiteError) in
-            var total = 0, passages: [Passage] = []
+            var passages: [Passage] = []
             let source = "FROM passages JOIN files ON files.id = passages.file WHERE \(condition)"
-            try connection.execute("SELECT count(*) AS count \(source)", [.text(file)]) { row in total = row.integer("count") }
+            let total = try integer("SELECT count(*) \(source)", [.text(file)])
             try connection.execute(
                 "SELECT \(Self.passageColumns) \(source) ORDER BY passages.position LIMIT $3 OFFSET $2",
                 [.text(file), .integer(start), .integer(limit)]) { row in passages.append(Passage(row)) }

@@ -113,13 +113,13 @@ extension DocumentIndex {
 
     private func measureCoverage(_ matches: inout WordMatches) throws(SQLiteError) {
         if matches.found.isEmpty { return }
-        let total = try count("SELECT count(*) AS count FROM passages")
+        let total = try integer("SELECT count(*) FROM passages")
         /// As in BM25, but above 0 for words that most passages have.
         func weight(_ passages: Int) -> Double { log(1 + Double(total) / (0.5 + Double(passages))) }
         var weights: [Double] = []
         for term in matches.terms {
-            weights.append(weight(try count(
-                "SELECT count(*) AS count FROM (SELECT 1 FROM passage_search WHERE passage_search MATCH $1 LIMIT $2)",
+            weights.append(weight(try integer(
+                "SELECT count(*) FROM (SELECT 1 FROM passage_search WHERE passage_search MATCH $1 LIMIT $2)",
                 [.text(term), .integer(Self.countLimit)])))
         }
         let unknown = matches.unknown.count { !Self.wordsOfRequests.contains($0) }
@@ -151,12 +151,6 @@ extension DocumentIndex {
             [.text(query)] + (passage.map { [.integer($0)] } ?? [])
         ) { _ in isFound = true }
         return isFound
-    }
-
-    private func count(_ query: String, _ values: [SQLiteValue] = []) throws(SQLiteError) -> Int {
-        var count = 0
-        try connection.execute(query, values) { row in count = row.integer("count") }
-        return count
     }
 
     /// The different words of a question, as many as are searched, and those of the questions that it refers to.

@@ -31,9 +31,7 @@ struct IndexedSource: Sendable {
         guard status.size == stored.size else { return .changed }
         if stored.isCurrent(FoundFile(name: name, path: path, size: status.size, modified: status.modified)) { return .unchanged }
         guard let bytes = try? InputFile.contents(of: path) else { return .missing }
-        let digest = Digest()
-        digest.add(bytes.span)
-        return digest.text == stored.hash ? .unchanged : .changed
+        return Digest.text(of: bytes) == stored.hash ? .unchanged : .changed
     }
 }
 

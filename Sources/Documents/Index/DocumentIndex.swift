@@ -118,9 +118,9 @@ package final class DocumentIndex {
     }
 
     /// The first column of the first row; 0 if there is none.
-    func integer(_ sql: String) throws(SQLiteError) -> Int {
+    func integer(_ sql: String, _ values: [SQLiteValue] = []) throws(SQLiteError) -> Int {
         var found: Int?
-        try connection.execute(sql) { row in found = found ?? row.integer(0) }
+        try connection.execute(sql, values) { row in found = found ?? row.integer(0) }
         return found ?? 0
     }
 

@@ -227,9 +227,7 @@ extension IndexBuilder {
             if case .unreadable(_, let reason) = error { return .skipped(.unreadable(reason), hash: "") }
             return .skipped(.unreadable(error.description), hash: "")
         }
-        let digest = Digest()
-        digest.add(bytes.span)
-        let hash = digest.text
+        let hash = Digest.text(of: bytes)
         if hash == known { return .same }
         do throws(SkipReason) {
             return .document(try reader.document(bytes, name: file.name, path: file.path), hash: hash)

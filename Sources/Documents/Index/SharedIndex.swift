@@ -23,11 +23,15 @@ package final class SharedIndex: SearchedIndex, Sendable {
         let embedder: TextEmbedder?
 
         init(_ path: String, _ openEmbedder: OpenEmbedder) throws(DocumentError) {
-            do throws(FileError) { stamp = try FileStamp(path) } catch { throw .file(error) }
+            stamp = try Self.stamp(path)
             index = try DocumentIndex(path, isReadOnly: true)
             do { embedder = try openEmbedder(index) } catch {
                 throw error as? DocumentError ?? .unusable(path: path, reason: "\(error)")
             }
+        }
+
+        static func stamp(_ path: String) throws(DocumentError) -> FileStamp {
+            do throws(FileError) { return try FileStamp(path) } catch { throw .file(error) }
         }
     }
 
@@ -48,8 +52,7 @@ package final class SharedIndex: SearchedIndex, Sendable {
     /// The passages that fit a question, best first, with the name of these documents, and without folders of this machine.
     package func passages(for question: String, after earlier: [String] = [], limit: Int) throws(DocumentError) -> [Passage] {
         let reranker = reranker?(), candidates = reranker?.candidates(for: limit) ?? limit
-        var passages = try state.withLock { opened throws(DocumentError) in
-            try refresh(&opened)
+        var passages = try withIndex { opened throws(DocumentError) in
             let found = try opened.index.search(question, after: earlier, limit: candidates, opened.embedder).passages
             return try opened.index.withoutFolders(found)
         }
@@ -64,17 +67,13 @@ package final class SharedIndex: SearchedIndex, Sendable {
     package var usesVectors: Bool { state.withLock { $0.embedder != nil } }
 
     package func counts() throws(DocumentError) -> DocumentIndex.Counts {
-        try state.withLock { opened throws(DocumentError) in
-            try refresh(&opened)
-            return try opened.index.counts()
-        }
+        try withIndex { opened throws(DocumentError) in try opened.index.counts() }
     }
 
     /// See ``DocumentIndex/passages(ofFileEndingWith:from:limit:)``.
     package func passages(ofFileEndingWith file: String, from start: Int, limit: Int) throws(DocumentError) -> (total: Int, [Passage]) {
-        try state.withLock { opened throws(DocumentError) in
-            try refresh(&opened)
-            return try opened.index.passages(ofFileEndingWith: file, from: start, limit: limit)
+        try withIndex { opened throws(DocumentError) in
+            try opened.index.passages(ofFileEndingWith: file, from: start, limit: limit)
         }
     }
 
@@ -82,8 +81,7 @@ package final class SharedIndex: SearchedIndex, Sendable {
     ///
     /// - Parameter file: Its name in ``passages(for:limit:)``.
     package func passages(of file: String, from start: Int, limit: Int) throws(DocumentError) -> FilePassages {
-        let (source, total, found) = try state.withLock { opened throws(DocumentError) in
-            try refresh(&opened)
+        let (source, total, found) = try withIndex { opened throws(DocumentError) in
             let index = opened.index, source = try index.source(named: file)
             let (total, found) = try index.passages(of: source.name, from: start, limit: limit)
             return (source, total, try index.withoutFolders(found))
@@ -94,9 +92,12 @@ package final class SharedIndex: SearchedIndex, Sendable {
         return FilePassages(total: total, passages: passages, state: source.state)
     }
 
-    private func refresh(_ opened: inout Opened) throws(DocumentError) {
-        let stamp: FileStamp
-        do throws(FileError) { stamp = try FileStamp(path) } catch { throw .file(error) }
-        if stamp != opened.stamp { opened = try Opened(path, openEmbedder) }
+    private func withIndex<Result: Sendable>(
+        _ body: @Sendable (Opened) throws(DocumentError) -> Result
+    ) throws(DocumentError) -> Result {
+        try state.withLock { opened throws(DocumentError) in
+            if try Opened.stamp(path) != opened.stamp { opened = try Opened(path, openEmbedder) }
+            return try body(opened)
+        }
     }
 }

@@ -37,6 +37,6 @@ enum CodeReader {
         guard let line else { return nil }
         var text = lines[line].trimmed
         while let last = text.last, "{:(= ".utf8.contains(last) { text.removeLast() }
-        return text.isEmpty ? nil : String(decoding: text, as: UTF8.self)
+        return text.isEmpty ? nil : text.string
     }
 }

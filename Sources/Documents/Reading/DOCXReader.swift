@@ -104,7 +104,7 @@ struct DOCXReader {
     }
 
     private mutating func endParagraph() {
-        let string = String(decoding: text[...].trimmed, as: UTF8.self)
+        let string = text[...].trimmed.string
         defer {
             text = []
             style = nil
@@ -145,7 +145,7 @@ enum PackageTitle {
             case .start(let tag): isTitle = tag.name == "dc:title" && !tag.isEmpty
             case .end: isTitle = false
             case .text(let text):
-                let string = String(decoding: text[...].trimmed, as: UTF8.self)
+                let string = text[...].trimmed.string
                 if isTitle, !string.isEmpty { return string }
             }
         }

@@ -215,19 +215,18 @@ extension HTMLReader {
         if cells.last == UInt8(ascii: "|") { cells = cells.dropLast().trimmed }
         text = []
         guard !cells.isEmpty else { return }
-        let string = String(decoding: cells, as: UTF8.self)
         // A row of headers is that of the rows below it.
         if !row.hasData, tableHeader == nil {
-            tableHeader = string
+            tableHeader = cells.string
         } else {
-            blocks.append(.init(.row(header: tableHeader), string, line: textLine))
+            blocks.append(.init(.row(header: tableHeader), cells.string, line: textLine))
         }
     }
 
     /// Ends the block that is being read.
     private mutating func flush(beginning next: Document.Block.Kind = .paragraph) {
         let trimmed = if case .code = kind { text.drop { $0 == 10 }.trimmingSuffix(while: \.isSpace) } else { text[...].trimmed }
-        if !trimmed.isEmpty { blocks.append(.init(kind, String(decoding: trimmed, as: UTF8.self), line: textLine)) }
+        if !trimmed.isEmpty { blocks.append(.init(kind, trimmed.string, line: textLine)) }
         text = []
         kind = next
     }

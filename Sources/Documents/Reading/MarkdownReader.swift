@@ -71,7 +71,7 @@ struct MarkdownReader {
         for i in 1..<end where lines[i].starts(with: "title:".utf8) {
             let value = lines[i].dropFirst("title:".utf8.count).trimmed
             let isQuoted = value.count > 1 && value.first == value.last && value.first.map { "\"'".utf8.contains($0) } == true
-            title = string(isQuoted ? value.dropFirst().dropLast() : value)
+            title = (isQuoted ? value.dropFirst().dropLast() : value).string
         }
         return end + 1
     }
@@ -121,16 +121,16 @@ struct MarkdownReader {
 
     private mutating func addHeading(_ level: Int, _ text: ArraySlice<UInt8>, line: Int) {
         let title = plain(text)
-        if !text.isEmpty { blocks.append(.init(.heading(level: level), title.isEmpty ? string(text) : title, line: line)) }
+        if !text.isEmpty { blocks.append(.init(.heading(level: level), title.isEmpty ? text.string : title, line: line)) }
     }
 
     private mutating func readTableRow(at i: Int, _ text: ArraySlice<UInt8>) {
         flush()
         if text.allSatisfy({ "|-: ".utf8.contains($0) }) { return }
         if tableHeader == nil, i + 1 < lines.count, lines[i + 1].trimmed.allSatisfy({ "|-: ".utf8.contains($0) }), !lines[i + 1].isBlank {
-            tableHeader = string(text)
+            tableHeader = text.string
         } else {
-            blocks.append(.init(.row(header: tableHeader), string(text), line: i + 1))
+            blocks.append(.init(.row(header: tableHeader), text.string, line: i + 1))
         }
     }
 
@@ -166,8 +166,6 @@ struct MarkdownReader {
             }
             i += 1
         }
-        return string(result[...])
+        return result[...].string
     }
-
-    private func string(_ text: ArraySlice<UInt8>) -> String { String(decoding: text, as: UTF8.self) }
 }

@@ -4,7 +4,6 @@ import Files
 struct PlainTextReader {
     private let lines: SourceLines
     private let page: Int?
-    private let firstLine: Int
     private var blocks: [Document.Block] = []
     /// The lines of the paragraph or item that is being read.
     private var pending = 0..<0
@@ -17,49 +16,46 @@ struct PlainTextReader {
         return Document(title: blocks.first { $0.kind == .heading(level: 1) }?.text, blocks: blocks)
     }
 
-    /// - Parameters:
-    ///   - page: The page of which this is the text.
-    ///   - firstLine: The number of its first line in the file.
-    static func blocks(_ text: [UInt8], page: Int? = nil, firstLine: Int = 1) -> [Document.Block] {
-        var reader = PlainTextReader(lines: SourceLines(text), page: page, firstLine: firstLine)
+    /// - Parameter page: The page of which this is the text.
+    static func blocks(_ text: [UInt8], page: Int? = nil) -> [Document.Block] {
+        var reader = PlainTextReader(lines: SourceLines(text), page: page)
         reader.read()
         return reader.blocks
     }
 
-    private init(lines: SourceLines, page: Int?, firstLine: Int) {
+    private init(lines: SourceLines, page: Int?) {
         self.lines = lines
         self.page = page
-        self.firstLine = firstLine
     }
 
     private mutating func read() {
         for i in lines.indices {
             let line = lines[i], text = line.trimmed
             if text.isEmpty {
-                flush(to: i)
+                flush()
             } else if text.isRow(of: "=-~^*#+`'\"_", atLeast: 3) {
                 readUnderline(at: i, text)
             } else if pending.isEmpty, isHeading(at: i) {
-                blocks.append(.init(.heading(level: level(ofHeading: text)), string(text), line: firstLine + i, page: page))
+                blocks.append(.init(.heading(level: number(of: text) ?? 1), text.string, line: i + 1, page: page))
             } else {
                 if line.listMarker != nil {
-                    flush(to: i)
+                    flush()
                     isItem = true
                 }
                 pending = pending.isEmpty ? i..<i + 1 : pending.lowerBound..<i + 1
             }
         }
-        flush(to: lines.count)
+        flush()
     }
 
     /// A row of one character makes the single line above it a heading, if it is about as long. Otherwise it separates paragraphs.
     private mutating func readUnderline(at i: Int, _ row: ArraySlice<UInt8>) {
-        guard pending.count == 1, !isItem, let character = row.first else { return flush(to: i) }
+        guard pending.count == 1, !isItem, let character = row.first else { return flush() }
         let title = lines[pending.lowerBound].trimmed
-        guard row.count + 3 >= title.count, row.count <= 2 * title.count + 8 else { return flush(to: i) }
+        guard row.count + 3 >= title.count, row.count <= 2 * title.count + 8 else { return flush() }
         if !underlines.contains(character) { underlines.append(character) }
         let level = 1 + (underlines.firstIndex(of: character) ?? 0)
-        blocks.append(.init(.heading(level: level), string(title), line: firstLine + pending.lowerBound, page: page))
+        blocks.append(.init(.heading(level: level), title.string, line: pending.lowerBound + 1, page: page))
         pending = 0..<0
     }
 
@@ -68,12 +64,10 @@ struct PlainTextReader {
         let line = lines[i]
         guard line.count <= 80, line.indentation == 0, i == 0 || lines[i - 1].isBlank else { return false }
         guard let next = lines.indices[(i + 1)...].first(where: { !lines[$0].isBlank }), lines[next].indentation > 0 else { return false }
-        let text = line.trimmed, letters = text.count { isCapital($0) }
+        let text = line.trimmed, letters = text.count { (65...90).contains($0) }
         let isInCapitals = letters >= 3 && !text.contains { (97...122).contains($0) }
         return isInCapitals || number(of: text) != nil && lines[i + 1].isBlank && letters > 0 && text.last != UInt8(ascii: ".")
     }
-
-    private func isCapital(_ byte: UInt8) -> Bool { (65...90).contains(byte) }
 
     /// The number of parts of a number such as "3.2." at the beginning of a heading.
     private func number(of text: ArraySlice<UInt8>) -> Int? {
@@ -83,17 +77,13 @@ struct PlainTextReader {
         return number.split(separator: UInt8(ascii: ".")).count
     }
 
-    private func level(ofHeading text: ArraySlice<UInt8>) -> Int { number(of: text) ?? 1 }
-
-    private mutating func flush(to end: Int) {
+    private mutating func flush() {
         defer {
             pending = 0..<0
             isItem = false
         }
         guard !pending.isEmpty else { return }
         blocks.append(.init(
-            isItem ? .listItem : .paragraph, lines.text(pending), line: firstLine + pending.lowerBound, page: page))
+            isItem ? .listItem : .paragraph, lines.text(pending), line: pending.lowerBound + 1, page: page))
     }
-
-    private func string(_ text: ArraySlice<UInt8>) -> String { String(decoding: text, as: UTF8.self) }
 }

@@ -29,6 +29,7 @@ extension ArraySlice<UInt8> {
     var isBlank: Bool { allSatisfy(\.isSpace) }
 
     /// Without spaces at both ends.
+    var string: String { String(decoding: self, as: UTF8.self) }
     var trimmed: ArraySlice<UInt8> { trimming(while: \.isSpace) }
 
     /// The number of columns before the first character. A tab ends at a multiple of four.

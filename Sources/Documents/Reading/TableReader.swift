@@ -45,7 +45,7 @@ struct TableReader {
         guard position < bytes.count else { return nil }
         let start = line
         var cells: [String] = [], cell: [UInt8] = [], isQuoted = false, isAtStart = true
-        func finished() -> String { String(decoding: cell[...].trimmed, as: UTF8.self) }
+        func finished() -> String { cell[...].trimmed.string }
         while position < bytes.count {
             let byte = bytes[position]
             position += 1

@@ -23,8 +23,7 @@ package struct TextReranker {
     }
 
     private func ranked(_ passages: [Passage], for question: String) -> [Passage] {
-        let texts = passages.map { DocumentIndex.embeddedText(title: $0.title, heading: $0.heading, text: $0.text) }
-        let scores = probabilities(question, texts)
+        let scores = probabilities(question, passages.map(\.embeddedText))
         guard scores.count == passages.count, let best = scores.max(), best > 0 else { return passages }
         return scores.indices.sorted { scores[$0] > scores[$1] }.map { i in
             var passage = passages[i]
