@@ -71,10 +71,7 @@ extension Checkpoint {
         }
         for change in list.loraLayers { parameters.mergeLoRA(change) }
         var result = Checkpoint(configuration, weights: OrderedDictionary(parameters.frozenValues, of: parameters.frozen))
-        result.tokenizer = tokenizer
-        result.chatTemplate = chatTemplate
-        result.metrics = metrics
-        result.servingDefaults = servingDefaults
+        result.describe(as: self)
         return result
     }
 
@@ -101,12 +98,11 @@ extension Checkpoint {
 
     /// Returns the frozen base weights. With PiSSA, subtracts the initial A and B, because training started from W − (α/r)·B₀·A₀.
     private func frozenWeights(
-        of base: Checkpoint, _ list: ParameterList, _ adapter: LoRAAdapter, on processor: Processor
+        of base: Checkpoint, _ list: ParameterList, on processor: Processor
     ) throws(CheckpointError) -> Buffer {
         let frozen = try base.values(of: list.frozen, on: processor)
-        guard adapter.principals.count > 0 else { return frozen }
-        let principals = processor.zeros(list.count), parameters = Parameters(list, values: principals, over: frozen, on: processor)
-        try copy(adapter.principals, "principals", into: principals, list.parameters)
+        guard let principals = try principalValues(of: list.trainable, on: processor) else { return frozen }
+        let parameters = Parameters(list, values: principals, over: frozen, on: processor)
         for change in list.loraLayers { parameters.addLoRA(change, scaledBy: -1, from: principals) }
         return frozen
     }
@@ -131,7 +127,7 @@ extension Checkpoint {
             let quantized = base.quantizedWeights(of: list.frozen)
             return (model, Parameters(list, values: learned, over: frozen, quantized: quantized, on: processor), list)
         }
-        let frozen = try frozenWeights(of: base, list, adapter, on: processor)
+        let frozen = try frozenWeights(of: base, list, on: processor)
         return (model, Parameters(list, values: learned, over: frozen, on: processor), list)
     }
 }

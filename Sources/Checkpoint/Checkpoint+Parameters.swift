@@ -62,6 +62,14 @@ extension Checkpoint {
     }
 
     /// Returns the part of the mapped file that is the flat buffer of these parameters, if the weights lie there exactly as in one.
+    /// The initial A and B of PiSSA in a flat buffer; nil if there are none.
+    package func principalValues(of layout: ParameterList.Layout, on processor: Processor) throws(CheckpointError) -> Buffer? {
+        guard let adapter, adapter.principals.count > 0 else { return nil }
+        let values = processor.zeros(layout.count)
+        try copy(adapter.principals, "principals", into: values, layout.parameters)
+        return values
+    }
+
     private func mappedWeights(_ list: ParameterList.Layout) -> Buffer? {
         guard path != nil, let first = list.parameters.first(where: { $0.shape.count > 0 }),
               let start = weights[first.name]?.values,

@@ -24,10 +24,7 @@ extension Checkpoint {
             )
         }
         var result = Checkpoint(configuration, weights: [:])
-        result.tokenizer = tokenizer
-        result.chatTemplate = chatTemplate
-        result.metrics = metrics
-        result.servingDefaults = servingDefaults
+        result.describe(as: self)
         func quantize(_ name: String, _ values: Buffer, _ shape: Shape) {
             let calibration = calibration(name)
             // A diagonal alone does not tell which errors can be made up for.

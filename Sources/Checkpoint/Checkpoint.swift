@@ -63,6 +63,14 @@ package struct Checkpoint {
     }
 
     /// The checkpoint's name in messages.
+    /// Takes over what a checkpoint has beside its weights: tokenizer, chat template, metrics and the defaults for a server.
+    mutating func describe(as other: Checkpoint) {
+        tokenizer = other.tokenizer
+        chatTemplate = other.chatTemplate
+        metrics = other.metrics
+        servingDefaults = other.servingDefaults
+    }
+
     package var name: String { path ?? "the checkpoint" }
 }
 

@@ -1,6 +1,8 @@
 package import Files
+package import Tokenize
 
-/// An error while reading or writing a checkpoint. Its description says what was expected, what was found and what to do.
+/// An error while reading or writing a checkpoint, or a model in the format of another program. Its description says what was expected,
+/// what was found and what to do.
 package enum CheckpointError: Error, Equatable {
     case unreadable(path: String, reason: String)
     case notWritten(path: String, reason: String)
@@ -24,6 +26,15 @@ package enum CheckpointError: Error, Equatable {
     case wrongBaseModel(path: String, base: String, expected: String, found: String)
     /// Another program's file format cannot represent this model.
     case notExpressible(format: String, reason: String)
+    case notGGUF(path: String, found: String)
+    /// The bytes of a GGUF file violate the format.
+    case malformedGGUF(path: String, offset: Int, expected: String, found: String)
+    /// The format of `torch.save` before PyTorch 1.6.
+    case legacyPyTorch(path: String)
+    /// The bytes of a PyTorch archive, or of a file in it (`part`), violate the format.
+    case malformedPyTorch(path: String, part: String, offset: Int, expected: String, found: String)
+    /// An imported tokenizer is unusable, or another program's file cannot hold it.
+    case tokenizer(TokenizeError)
 }
 
 extension CheckpointError: CustomStringConvertible {
@@ -67,6 +78,15 @@ extension CheckpointError: CustomStringConvertible {
             return "\(path) is a LoRA adapter for another model than \(base): "
                 + "expected weights with the digest \(expected), found \(found). Give the path of the base model: --base CHECKPOINT"
         case .notExpressible(let format, let reason): return "\(format) cannot hold this model: \(reason)."
+        case .notGGUF(let path, let found): return "\(path) is not a GGUF file: it is \(found)."
+        case .malformedGGUF(let path, let offset, let expected, let found):
+            return "\(path) is not a valid GGUF file: at byte \(offset) expected \(expected), found \(found). Download or create it again."
+        case .legacyPyTorch(let path):
+            return "\(path) is in the format of PyTorch before 1.6. Save it again with a newer version: "
+                + "torch.save(torch.load(\"old.pt\"), \"new.pt\")"
+        case .malformedPyTorch(let path, let part, let offset, let expected, let found):
+            return "\(path): at byte \(offset) of \(part) expected \(expected), found \(found)."
+        case .tokenizer(let error): return error.description
         }
     }
 

@@ -49,7 +49,7 @@ extension GPTConfiguration {
 
     /// Reads a `configuration` group and checks every field, because an impossible one would trap later.
     package init(_ values: OrderedDictionary<CheckpointValue>, path: String) throws(CheckpointError) {
-        let fields = ConfigurationFields(values: values, path: path)
+        let fields = CheckpointFields(values, in: "configuration", of: path)
         let heads = try fields.integer("heads", 1...65_536)
         let width = try fields.integer("width", 1...1_048_576)
         if values["head_width"] == nil, width % heads != 0 { throw fields.mismatch("width", "a multiple of the \(heads) heads") }
@@ -65,13 +65,11 @@ extension GPTConfiguration {
         positions = try fields.choice("positions", Positions.allCases.map { ($0.rawValue, $0) })
         qkNorm = QKNorm(rawValue: try fields.integer("qk_norm", 0...QKNorm.allCases.count - 1)) ?? .none
         try readArchitecture(fields)
-        for name in values.names where !fields.known.contains(name) {
-            throw fields.mismatch(name, "no such field in version \(CheckpointHeader.version)")
-        }
+        try fields.checkNames()
     }
 
     /// Reads the fields of architectures other than GPT-2's.
-    private mutating func readArchitecture(_ fields: ConfigurationFields) throws(CheckpointError) {
+    private mutating func readArchitecture(_ fields: CheckpointFields) throws(CheckpointError) {
         headWidth = try fields.integer("head_width", else: headWidth, 1...8_192)
         if positions == .rotary, headWidth % 2 != 0 {
             throw fields.mismatch("positions", "learned or none, since heads are \(headWidth) wide")
@@ -113,7 +111,7 @@ extension GPTConfiguration {
         }
     }
 
-    private func readExperts(_ fields: ConfigurationFields) throws(CheckpointError) -> Experts {
+    private func readExperts(_ fields: CheckpointFields) throws(CheckpointError) -> Experts {
         let count = try fields.integer("experts", Experts.possibleCounts)
         guard count * layers <= Self.mostExperts else { throw fields.mismatch("experts", "at most \(Self.mostExperts) in all layers") }
         var experts = Experts(count: count, active: try fields.integer("active_experts", 1...count))
@@ -127,52 +125,14 @@ extension GPTConfiguration {
     }
 }
 
-/// Reads the values of a `configuration` group.
-private final class ConfigurationFields {
-    private let values: OrderedDictionary<CheckpointValue>
-    private let path: String
-    /// The names that were asked for.
-    private(set) var known: Set<String> = []
-
-    init(values: OrderedDictionary<CheckpointValue>, path: String) {
-        self.values = values
-        self.path = path
-    }
-
-    func value(_ name: String) -> CheckpointValue? {
-        known.insert(name)
-        return values[name]
-    }
-
-    func mismatch(_ name: String, _ expected: String) -> CheckpointError {
-        .mismatch(path: path, name: "configuration/\(name)", expected: expected, found: values[name].map(\.displayText) ?? "nothing")
-    }
-
-    func integer(_ name: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
-        let found = value(name)
-        if let other, found == nil { return other }
-        guard case .integer(let value)? = found, range.contains(value) else {
-            throw mismatch(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return value
-    }
-
-    func number(
-        _ name: String, else other: Double? = nil, _ expected: String, _ isValid: (Double) -> Bool
-    ) throws(CheckpointError) -> Double {
-        let found = value(name)
-        if let other, found == nil { return other }
-        guard case .number(let value)? = found, isValid(value) else { throw mismatch(name, expected) }
-        return value
-    }
-
+extension CheckpointFields {
     /// The cap of scores or logits; nil if there is no such field.
-    func cap(_ name: String) throws(CheckpointError) -> Float? {
+    fileprivate func cap(_ name: String) throws(CheckpointError) -> Float? {
         if value(name) == nil { return nil }
         return Float(try number(name, "a number from 1e-3 to 1e6") { GPTConfiguration.possibleCaps.contains($0) })
     }
 
-    func choice<Choice>(_ name: String, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
+    fileprivate func choice<Choice>(_ name: String, _ choices: [(String, Choice)]) throws(CheckpointError) -> Choice {
         guard case .text(let text)? = value(name), let choice = choices.first(where: { $0.0 == text }) else {
             throw mismatch(name, "one of \(choices.map(\.0).joined(separator: ", "))")
         }
@@ -180,7 +140,7 @@ private final class ConfigurationFields {
     }
 
     /// Rotary positions for heads of `width` channels; nil if there is no such field.
-    func rotary(_ name: String, width: Int) throws(CheckpointError) -> RotaryPositions? {
+    fileprivate func rotary(_ name: String, width: Int) throws(CheckpointError) -> RotaryPositions? {
         guard let value = self.value(name) else { return nil }
         guard case .text(let text) = value, let positions = RotaryPositions(text: text), positions.fits(width) else {
             throw mismatch(name, "rotary positions such as base=10000 scaling=linear factor=8")

@@ -2,7 +2,7 @@ import Files
 import Hashing
 import Model
 package import Autograd
-package import Kernels
+import Kernels
 
 /// Marks a checkpoint as a LoRA adapter: its weights are A and B of each adapted matrix, W + (α/r)·B·A.
 ///
@@ -45,53 +45,40 @@ extension LoRAAdapter {
     package init(
         _ values: OrderedDictionary<CheckpointValue>, principals: OrderedDictionary<FloatArray>, path: String
     ) throws(CheckpointError) {
-        func mismatch(_ name: String, _ expected: String) -> CheckpointError {
-            .mismatch(path: path, name: "adapter/\(name)", expected: expected, found: values[name].map(\.displayText) ?? "nothing")
-        }
-        func text(_ name: String) throws(CheckpointError) -> String {
-            guard case .text(let text)? = values[name] else { throw mismatch(name, "a string") }
-            return text
-        }
-        guard case .integer(let rank)? = values["rank"], 1...65_536 ~= rank else {
-            throw mismatch("rank", "a whole number from 1 to 65536")
-        }
-        guard case .number(let alpha)? = values["alpha"], alpha > 0, alpha < 1e9 else { throw mismatch("alpha", "a number above 0") }
-        let targets = try text("targets").split(separator: ",").map(String.init)
+        let fields = CheckpointFields(values, in: "adapter", of: path)
+        let rank = try fields.integer("rank", 1...65_536), alpha = try fields.number("alpha", "a number above 0") { $0 > 0 && $0 < 1e9 }
+        let targets = try fields.text("targets").split(separator: ",").map(String.init)
         self.init(
             LoRAConfiguration(rank: rank, alpha: Float(alpha), targets: targets),
-            baseDigest: try text("base_digest"), basePath: try text("base_path")
+            baseDigest: try fields.text("base_digest"), basePath: try fields.text("base_path")
         )
         self.principals = principals
-        if values["blocks"] != nil {
-            guard let blocks = LoRABlock.blocks(in: try text("blocks")) else {
-                throw mismatch("blocks", "ranks and rows of layers, such as qkv=8:576+0:192+8:192")
+        if fields.value("blocks") != nil {
+            guard let blocks = LoRABlock.blocks(in: try fields.text("blocks")) else {
+                throw fields.mismatch("blocks", "ranks and rows of layers, such as qkv=8:576+0:192+8:192")
             }
             shape.blocks = blocks
         }
-        if let dropout = values["dropout"] {
-            guard case .number(let share) = dropout, share > 0, Float(share) < 1 else {
-                throw mismatch("dropout", "a number between 0 and 1")
-            }
-            shape.dropout = Float(share)
+        if fields.value("dropout") != nil {
+            shape.dropout = Float(try fields.number("dropout", "a number between 0 and 1") { $0 > 0 && Float($0) < 1 })
         }
-        if let dora = values["dora"] {
-            guard case .integer(1) = dora else { throw mismatch("dora", "1, or no such field") }
+        if let dora = fields.value("dora") {
+            guard case .integer(1) = dora else { throw fields.mismatch("dora", "1, or no such field") }
             shape.usesDoRA = true
         }
-        if values["whole_layers"] != nil {
-            shape.wholeLayers = try text("whole_layers").split(separator: ",").map(String.init)
-            guard !shape.wholeLayers.isEmpty else { throw mismatch("whole_layers", "names of layers, separated by commas") }
+        if fields.value("whole_layers") != nil {
+            shape.wholeLayers = try fields.text("whole_layers").split(separator: ",").map(String.init)
+            guard !shape.wholeLayers.isEmpty else { throw fields.mismatch("whole_layers", "names of layers, separated by commas") }
         }
-        if values["added_tokens"] != nil {
-            guard case .integers(let rows)? = values["added_tokens"], rows.count == 2, 1...(1 << 31) ~= rows[0], 0...(1 << 31) ~= rows[1],
-                  shape.wholeLayers.contains(GPT.embedding)
-            else { throw mismatch("added_tokens", "the rows of the base's embedding and the first trained row, of the whole layer tokens") }
+        if let added = fields.value("added_tokens") {
+            guard case .integers(let rows) = added, rows.count == 2, 1...(1 << 31) ~= rows[0], 0...(1 << 31) ~= rows[1],
+                  shape.wholeLayers.contains(GPT.embedding) else {
+                let expected = "the rows of the base's embedding and the first trained row, of the whole layer tokens"
+                throw fields.mismatch("added_tokens", expected)
+            }
             shape.addedTokens = AddedTokens(baseRows: rows[0], firstTrained: rows[1], layers: GPT.vocabularyLayers)
         }
-        let known = Set(self.values.names)
-        for name in values.names where !known.contains(name) {
-            throw mismatch(name, "no such field in version \(CheckpointHeader.version)")
-        }
+        try fields.checkNames()
     }
 }
 
@@ -125,23 +112,6 @@ extension LoRABlock {
 }
 
 extension LoRAAdapter {
-    /// The initial A and B of PiSSA in a flat buffer; nil if there are none.
-    package func principalValues(
-        of layout: ParameterList.Layout, path: String, on processor: Processor
-    ) throws(CheckpointError) -> Buffer? {
-        guard principals.count > 0 else { return nil }
-        for parameter in layout.parameters where principals[parameter.name]?.shape != parameter.shape {
-            throw .mismatch(
-                path: path, name: "principals/\(parameter.name)", expected: "f32 \(parameter.shape)",
-                found: principals[parameter.name].map { "f32 \($0.shape)" } ?? "nothing")
-        }
-        let values = processor.zeros(layout.count)
-        for parameter in layout.parameters {
-            if let array = principals[parameter.name] { values[parameter.range].copy(from: array.values) }
-        }
-        return values
-    }
-
     /// Throws unless the blocks of each layer are its rows. PiSSA changes the weights of the base, which a head and an embedding may share.
     package func checkBlocks(_ list: ParameterList, path: String) throws(CheckpointError) {
         for layer in list.loraLayers {
@@ -179,20 +149,20 @@ extension Checkpoint {
         let digest = Digest()
         for name in weights.names.sorted() {
             guard let array = weights[name] else { continue }
-            digest.add(Array("\(name) \(array.shape)\n".utf8).span)
+            digest.add("\(name) \(array.shape)\n")
             array.values.read { span in span.asBytes { digest.add($0) } }
         }
         for name in quantized.names.sorted() {
             guard let weights = quantized[name] else { continue }
             if let rows = weights.storedRows {
                 for part in rows {
-                    digest.add(Array("\(name) \(part.format.name) \(part.rows)\n".utf8).span)
+                    digest.add("\(name) \(part.format.name) \(part.rows)\n")
                     part.file.read(as: UInt8.self) { digest.add($0.extracting(part.range)) }
                     if let scales = part.scales { scales.file.read(as: UInt8.self) { digest.add($0.extracting(scales.range)) } }
                 }
                 continue
             }
-            digest.add(Array("\(name) \(weights.precision.rawValue) \(weights.shape)\n".utf8).span)
+            digest.add("\(name) \(weights.precision.rawValue) \(weights.shape)\n")
             weights.codes.readBytes { digest.add($0) }
             weights.scales.read { span in span.asBytes { digest.add($0) } }
             weights.inputScales?.read { span in span.asBytes { digest.add($0) } }

@@ -47,12 +47,7 @@ extension Checkpoint {
         _ = GPT(base.configuration, in: &list)
         try adapter.checkBlocks(list, path: name)
         let values = try values(of: list.trainable, on: processor)
-        var principals: Buffer?
-        if adapter.principals.count > 0 {
-            let buffer = processor.zeros(list.count)
-            try copy(adapter.principals, "principals", into: buffer, list.parameters)
-            principals = buffer
-        }
+        let principals = try principalValues(of: list.trainable, on: processor)
         return list.loraLayers.map { layer in
             let matrices = principals.map { layer.difference(values, $0, on: processor) }
             return LoRAUpdate(

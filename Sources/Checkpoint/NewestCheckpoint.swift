@@ -1,5 +1,4 @@
 import Files
-import Glibc
 
 extension Checkpoint {
     /// Returns the default model of a folder of runs: the newest fine-tuned one (`finetuned_…`), otherwise the newest, or nil.
@@ -16,16 +15,15 @@ extension Checkpoint {
     private struct Candidate {
         let path: String
         /// Greater is newer.
-        let rank: (isFinetuned: Int, second: Int, nanosecond: Int, name: String)
+        let rank: (isFinetuned: Int, modified: Int, name: String)
 
         init?(_ name: String, in folder: String) {
             let run = folder + "/" + name
             let files = name.hasSuffix(".h5") ? [run] : [run + "/best.h5", run + "/last.h5"]
             for path in files {
-                var status = stat()
-                guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+                guard let status = FileStatus(path), status.kind == .file else { continue }
                 self.path = path
-                rank = (name.hasPrefix("finetuned_") ? 1 : 0, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, name)
+                rank = (name.hasPrefix("finetuned_") ? 1 : 0, status.modified, name)
                 return
             }
             return nil

@@ -38,6 +38,4 @@ extension OrderedDictionary: ExpressibleByDictionaryLiteral {
 
 extension OrderedDictionary: Sendable where Element: Sendable {}
 
-extension OrderedDictionary: Equatable where Element: Equatable {
-    package static func == (a: OrderedDictionary, b: OrderedDictionary) -> Bool { a.names == b.names && a.elements == b.elements }
-}
+extension OrderedDictionary: Equatable where Element: Equatable {}

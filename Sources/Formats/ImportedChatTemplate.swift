@@ -89,7 +89,7 @@ extension JSONElement {
 
 extension GGUFFile {
     /// The template of `tokenizer.chat_template`, with the tokens that other keys name by their ids.
-    func chatTemplate(in bytes: Span<UInt8>, _ vocabulary: Vocabulary) throws(GGUFError) -> ImportedChatTemplate {
+    func chatTemplate(in bytes: Span<UInt8>, _ vocabulary: Vocabulary) throws(CheckpointError) -> ImportedChatTemplate {
         var imported = ImportedChatTemplate(try text("tokenizer.chat_template", in: bytes))
         func id(_ role: String) -> TokenID? {
             guard case .unsigned(let id)? = metadata["tokenizer.ggml.\(role)_token_id"] else { return nil }

@@ -16,6 +16,10 @@ struct ImportedFile {
     }
 
     /// Parses the whole file as JSON.
+    func mapped(writable: Bool = false, staysOpen: Bool = false) throws(CheckpointError) -> MappedFile {
+        do { return try MappedFile(path, writable: writable, staysOpen: staysOpen) } catch { throw CheckpointError(error) }
+    }
+
     func json() throws(CheckpointError) -> JSONElement {
         let bytes: [UInt8]
         do { bytes = try InputFile.contents(of: path) } catch { throw CheckpointError(error) }

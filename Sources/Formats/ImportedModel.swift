@@ -28,8 +28,7 @@ package struct ImportedModel {
         switch tokenizer {
         case .included:
             do { checkpoint = try Self.read(path, heads, hasTokenizer: true, processor) } catch {
-                let isTokenizerError = (error as? GGUFError)?.isTokenizerError ?? (error as? CheckpointError)?.isTokenizerError ?? false
-                guard isTokenizerError else { throw error }
+                guard (error as? CheckpointError)?.isTokenizerError ?? false else { throw error }
                 checkpoint = try Self.read(path, heads, hasTokenizer: false, processor)
                 tokenizerError = "\(error)"
             }
@@ -66,8 +65,7 @@ package struct ImportedModel {
 
     private static func kind(of path: String) throws(CheckpointError) -> FileKind {
         if Folder.contains(".", in: path) { throw unsupported(path, "a folder without \(HuggingFace.configuration)") }
-        let file: MappedFile
-        do { file = try MappedFile(path) } catch { throw CheckpointError(error) }
+        let file = try ImportedFile(path).mapped()
         return file.read(as: UInt8.self) { FileKind(of: $0) }
     }
 

@@ -36,8 +36,7 @@ struct TensorFiles {
 
     /// Adds the tensors of a safetensors file.
     mutating func add(fileAt path: String) throws(CheckpointError) {
-        let file: MappedFile
-        do { file = try MappedFile(path, staysOpen: true) } catch { throw CheckpointError(error) }
+        let file = try ImportedFile(path).mapped(staysOpen: true)
         byteCount += file.count
         let header = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in try SafeTensorsHeader(of: bytes, path: path) }
         for (name, tensor) in header.tensors {

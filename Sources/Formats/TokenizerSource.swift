@@ -65,20 +65,13 @@ extension Checkpoint {
     }
 }
 
-// Errors that concern only the tokenizer: the model can be imported without it.
-
-extension GGUFError {
+extension CheckpointError {
+    /// Whether it concerns only the tokenizer: the model can be imported without it.
     var isTokenizerError: Bool {
         switch self {
         case .tokenizer: true
-        case .mismatch(_, let name, _, _): name.hasPrefix("tokenizer.")
+        case .mismatch(_, let name, _, _): name == Checkpoint.importedTokenizerField || name.hasPrefix("tokenizer.")
         default: false
         }
-    }
-}
-
-extension CheckpointError {
-    var isTokenizerError: Bool {
-        if case .mismatch(_, Checkpoint.importedTokenizerField, _, _) = self { true } else { false }
     }
 }

@@ -228,7 +228,7 @@ package struct Finetuning {
             return (Trainer(model, parameters, plan, on: processor), nil)
         }
         var adapter = LoRAAdapter(lora, baseDigest: base.weightsDigest, basePath: basePath)
-        let given = try initial?.adapter.map { try $0.principalValues(of: list.trainable, path: initial?.name ?? "", on: processor) } ?? nil
+        let given = try initial?.principalValues(of: list.trainable, on: processor)
         // A quantized base stays quantized (QLoRA), unless PiSSA has to change it.
         let keepsQuantized = settings.loraInitialization == .plain && given == nil
         let kept = try base.keeping(keepsQuantized ? settings.basePrecision : nil, on: processor)

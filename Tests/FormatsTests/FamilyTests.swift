@@ -174,7 +174,7 @@ import Formats
         func reason(_ family: SampleFamily, _ change: (inout GPTConfiguration) -> Void) throws -> String {
             var checkpoint = try family.checkpoint()
             change(&checkpoint.configuration)
-            do throws(GGUFError) { try checkpoint.writeGGUF(to: folder("a.gguf"), as: .f32) } catch { return "\(error)" }
+            do throws(CheckpointError) { try checkpoint.writeGGUF(to: folder("a.gguf"), as: .f32) } catch { return "\(error)" }
             return "accepted"
         }
         #expect(try reason(.qwen2) { $0.layerAttention = [.full, .sliding] }.contains("layers with a sliding window"))

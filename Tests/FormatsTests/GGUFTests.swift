@@ -87,7 +87,7 @@ import Formats
                 #expect((error / size).squareRoot() < 5 / Double(1 << bits) / 12.0.squareRoot() * 1.1, "\(name) in \(format), \(width)")
             }
             before.weights["layer1.up.weight"]?.values.write { $0[3] = .nan }
-            #expect(throws: GGUFError.self) { try before.writeGGUF(to: folder("b.gguf"), as: format, on: processor) }
+            #expect(throws: CheckpointError.self) { try before.writeGGUF(to: folder("b.gguf"), as: format, on: processor) }
         }
     }
 
@@ -193,7 +193,7 @@ import Formats
     @Test func `models that no architecture of llama.cpp can represent are errors, and leave no file`() throws {
         func reason(_ format: GGUFFormat = .f32, _ change: (inout GPTConfiguration) -> Void) throws -> String {
             let checkpoint = try sample(change)
-            do throws(GGUFError) { try checkpoint.writeGGUF(to: folder("a.gguf"), as: format) } catch { return "\(error)" }
+            do throws(CheckpointError) { try checkpoint.writeGGUF(to: folder("a.gguf"), as: format) } catch { return "\(error)" }
             return "accepted"
         }
         #expect(try reason { $0.positions = .none }.contains("it has no positions, and GPT-2 has learned ones"))

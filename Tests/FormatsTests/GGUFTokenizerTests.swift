@@ -15,7 +15,7 @@ import Tokenize
         var file = GGUFBytes.sample
         file.keys.removeAll { $0.name.hasSuffix("eos_token_id") }
         change(&file)
-        return try GGUFVocabulary.read(folder.write(file.bytes, to: "in.gguf"))
+        return try Vocabulary(ofFile: folder.write(file.bytes, to: "in.gguf"))
     }
 
     private func set(_ pieces: [(String, Float, Int32)], _ file: inout GGUFBytes) {
@@ -119,7 +119,7 @@ import Tokenize
 
     @Test func `invalid SentencePiece tokenizers are rejected`() throws {
         func message(_ change: @escaping (inout GGUFBytes) -> Void) -> String? {
-            #expect(throws: GGUFError.self) { _ = try sentencePiece(change) }.map { "\($0)" }
+            #expect(throws: CheckpointError.self) { _ = try sentencePiece(change) }.map { "\($0)" }
         }
         #expect(message { $0.set("tokenizer.ggml.scores", File.array(6, count: 0, [])) }?.contains("each of the 268 tokens") == true)
         #expect(message { set([("<0xZZ>", 0, 6)], &$0) }?.contains("expected a byte such as <0x0A>") == true)

@@ -73,7 +73,7 @@ import Testing
 
     private func refusal(_ bytes: [UInt8], for configuration: GPTConfiguration? = nil) -> String {
         let path = folder.write(bytes, to: "a.imatrix")
-        do throws(GGUFError) {
+        do throws(CheckpointError) {
             guard let matrix = try ImportanceMatrix(at: path) else { return "not recognized" }
             if let configuration { _ = try matrix.statistics(for: configuration) }
         } catch { return "\(error)".replacing(folder.path + "/", with: "") }

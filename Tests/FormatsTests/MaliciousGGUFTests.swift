@@ -15,7 +15,7 @@ import Formats
 
     private func refusal(_ bytes: [UInt8]) throws -> String {
         let path = folder.write(bytes, to: "a.gguf")
-        do throws(GGUFError) { _ = try Checkpoint(readingGGUF: path, on: processor) } catch {
+        do throws(CheckpointError) { _ = try Checkpoint(readingGGUF: path, on: processor) } catch {
             return "\(error)".replacing(folder.path + "/", with: "")
         }
         return "accepted"

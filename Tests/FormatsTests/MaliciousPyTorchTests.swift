@@ -16,7 +16,7 @@ import Formats
 
     private func sentence(_ bytes: [UInt8]) -> String {
         let path = folder.write(bytes, to: "a.pt")
-        do throws(PyTorchError) { _ = try Checkpoint(importingPyTorch: path, heads: 2, on: processor) } catch {
+        do throws(CheckpointError) { _ = try Checkpoint(importingPyTorch: path, heads: 2, on: processor) } catch {
             return "\(error)".replacing(path, with: "FILE")
         }
         return "accepted"

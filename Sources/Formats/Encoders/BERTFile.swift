@@ -36,7 +36,7 @@ package struct BERTFile {
     /// Adds the bytes of all tensors.
     func add(to digest: borrowing Digest) {
         for (name, entry) in tensors.entries {
-            digest.add(Array(name.utf8).span)
+            digest.add(name)
             entry.file.read(as: UInt8.self) { digest.add($0.extracting(entry.range)) }
         }
     }

@@ -34,13 +34,10 @@ enum EncoderFamily: String, CaseIterable {
 
     func configuration(_ fields: HuggingFaceFields) throws(CheckpointError) -> BERTConfiguration {
         // transformers ignores the field in ModernBERT, whose files have several values.
-        let positions = self == .modern ? "absolute" : try fields.text("position_embedding_type", else: "absolute")
-        guard positions == "absolute" else {
-            throw fields.file.mismatch("position_embedding_type", "absolute", String(positions.prefix(60)).quoted)
-        }
+        if self != .modern { _ = try fields.choice("position_embedding_type", of: ["absolute"]) }
         try fields.require("is_decoder", false)
         try fields.refuseUnsupported()
-        let names = fieldNames(fields), usual = EncoderDefaults(self)
+        let names = fieldNames(fields), usual = defaults
         var c = BERTConfiguration(
             vocabulary: try fields.integer("vocab_size", else: usual.vocabulary, 1...1 << 24),
             context: try fields.integer(names.context, else: usual.context, 1...1 << 20),
@@ -105,10 +102,7 @@ enum EncoderFamily: String, CaseIterable {
             c.rotary = try fields.rotary(theta: ("rope_theta", 1_000), context: c.context, width: width)
             return
         }
-        let activation = try fields.text("activation_function", else: "swiglu")
-        guard activation == "swiglu" else {
-            throw fields.file.mismatch("activation_function", "swiglu", String(activation.prefix(60)).quoted)
-        }
+        _ = try fields.choice("activation_function", of: ["swiglu"])
         for key in ["qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "prenorm", "rotary_emb_interleaved"] {
             try fields.require(key, false)
         }
@@ -144,11 +138,7 @@ enum EncoderFamily: String, CaseIterable {
     func score(_ fields: HuggingFaceFields) throws(CheckpointError) -> BERTConfiguration.Score {
         var score = BERTConfiguration.Score()
         guard self == .modern else { return score }
-        let pooling = try fields.text("classifier_pooling", else: "cls")
-        guard ["cls", "mean"].contains(pooling) else {
-            throw fields.file.mismatch("classifier_pooling", "cls or mean", String(pooling.prefix(60)).quoted)
-        }
-        score.isMean = pooling == "mean"
+        score.isMean = try fields.choice("classifier_pooling", of: ["cls", "mean"]) == "mean"
         score.activation = try fields.activation("classifier_activation", else: "gelu")
         score.hasBias = try fields.boolean("classifier_bias", else: false)
         score.hasNorm = true
@@ -242,14 +232,16 @@ enum EncoderFamily: String, CaseIterable {
 private struct EncoderDefaults {
     var vocabulary = 30_522, context = 512, layers = 12, hiddenWidth = 3_072
     var epsilon = 1e-12
+}
 
-    init(_ family: EncoderFamily) {
-        switch family {
-        case .roberta, .xlmRoBERTa: vocabulary = 50_265
-        case .distilbert: layers = 6
-        case .nomic: (vocabulary, context) = (30_528, 2_048)
-        case .modern: (vocabulary, context, layers, hiddenWidth, epsilon) = (50_368, 8_192, 22, 1_152, 1e-5)
-        case .bert, .mpnet: break
+extension EncoderFamily {
+    private var defaults: EncoderDefaults {
+        switch self {
+        case .roberta, .xlmRoBERTa: .init(vocabulary: 50_265)
+        case .distilbert: .init(layers: 6)
+        case .nomic: .init(vocabulary: 30_528, context: 2_048)
+        case .modern: .init(vocabulary: 50_368, context: 8_192, layers: 22, hiddenWidth: 1_152, epsilon: 1e-5)
+        case .bert, .mpnet: .init()
         }
     }
 }

@@ -28,8 +28,7 @@ extension EncoderFile {
     private static let lastToken = 3
 
     init(gguf path: String) throws {
-        let mapped: MappedFile
-        do { mapped = try MappedFile(path, staysOpen: true) } catch { throw GGUFError.file(error) }
+        let mapped = try ImportedFile(path).mapped(staysOpen: true)
         self = try mapped.read(as: UInt8.self) { bytes in
             let file = try GGUFReader.read(bytes, path: path), architecture = try file.text("general.architecture", in: bytes)
             return try Self.isCausal(file, architecture)
@@ -56,9 +55,8 @@ extension EncoderFile {
         guard let family = GGUFEncoder(rawValue: prefix) else {
             throw file.mismatch("general.architecture", "one of \(Self.ggufArchitectures.joined(separator: ", "))")
         }
-        func integer(_ key: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
-            if let other, file.metadata["\(prefix).\(key)"] == nil { return other }
-            return try file.integer("\(prefix).\(key)", range)
+        func integer(_ key: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
+            try file.integer("\(prefix).\(key)", else: other, range)
         }
         func rows(_ name: String) -> Int { file.tensors[name]?.shape.first ?? 0 }
         let width = try integer("embedding_length", 1...1 << 16), heads = try integer("attention.head_count", 1...1 << 12)
@@ -100,11 +98,10 @@ private enum GGUFEncoder: String, CaseIterable {
     case bert, nomic = "nomic-bert", modern = "modern-bert"
 
     /// Reads what differs from BERT.
-    func read(_ file: GGUFFile, _ bytes: Span<UInt8>, into c: inout BERTConfiguration) throws(GGUFError) {
+    func read(_ file: GGUFFile, _ bytes: Span<UInt8>, into c: inout BERTConfiguration) throws(CheckpointError) {
         guard self != .bert else { return }
-        func base(_ key: String, else other: Double?) throws(GGUFError) -> Double {
-            if let other, file.metadata["\(rawValue).\(key)"] == nil { return other }
-            return try file.number("\(rawValue).\(key)", 1...1e12)
+        func base(_ key: String, else other: Double?) throws(CheckpointError) -> Double {
+            try file.number("\(rawValue).\(key)", else: other, 1...1e12)
         }
         guard c.width / c.heads % 2 == 0 else { throw file.mismatch("\(rawValue).attention.head_count", "heads with an even width") }
         c.hasAttentionBias = false
@@ -115,9 +112,9 @@ private enum GGUFEncoder: String, CaseIterable {
         if self == .nomic { return }
         c.hasNormBias = false
         c.isPreNorm = true
-        let key = "\(rawValue).hidden_activation", name = file.metadata[key] == nil ? "gelu" : try file.text(key, in: bytes)
+        let key = "\(rawValue).hidden_activation", name = try file.text(key, else: "gelu", in: bytes)
         guard let activation = HuggingFaceActivation.all.first(where: { $0.name == name }) else {
-            throw GGUFError.mismatch(path: file.path, name: key, expected: "gelu or silu", found: String(name.prefix(60)))
+            throw file.mismatch(key, "gelu or silu", String(name.prefix(60)))
         }
         c.activation = activation.function
         let local = try localLayers(file, bytes, count: c.layers)
@@ -128,16 +125,10 @@ private enum GGUFEncoder: String, CaseIterable {
     }
 
     /// All layers but every third, unless the file says otherwise.
-    private func localLayers(_ file: GGUFFile, _ bytes: Span<UInt8>, count: Int) throws(GGUFError) -> [Int] {
-        let window = "\(rawValue).attention.sliding_window", key = "\(window)_pattern"
-        guard file.metadata[window] != nil, try file.integer(window, 0...1 << 21) > 0 else { return [] }
-        if case .array? = file.metadata[key] {
-            let pattern = try file.array(key, of: [.bool])
-            guard pattern.count == count else { throw file.mismatch(key, "one for each of the \(count) layers") }
-            return (0..<count).filter { bytes[pattern.range.lowerBound + $0] != 0 }
-        }
-        let interval = file.metadata[key] == nil ? 3 : try file.integer(key, 1...1_024)
-        return (0..<count).filter { $0 % interval != 0 }
+    private func localLayers(_ file: GGUFFile, _ bytes: Span<UInt8>, count: Int) throws(CheckpointError) -> [Int] {
+        guard try file.integer("\(rawValue).attention.sliding_window", else: 0, 0...1 << 21) > 0 else { return [] }
+        let isSliding = try file.isSliding(rawValue, layers: count, period: 3, full: { _ in 0 }, in: bytes)
+        return isSliding.indices.filter { isSliding[$0] }
     }
 
     /// llama.cpp's names of the tensors of a parameter.
@@ -163,7 +154,7 @@ extension GGUFFile {
     fileprivate func encoderTokenizer(of family: GGUFEncoder, in bytes: Span<UInt8>) throws -> any EncoderTokenizer {
         let key = "tokenizer.ggml.model", model = try text(key, in: bytes)
         let names = texts(try array("tokenizer.ggml.tokens", of: [.string]), in: bytes), kinds = try kinds(of: names.count, in: bytes)
-        func token(_ roles: String...) throws(GGUFError) -> TokenID {
+        func token(_ roles: String...) throws(CheckpointError) -> TokenID {
             let keys = roles.map { "tokenizer.ggml.\($0)_token_id" }
             return TokenID(try integer(keys.first { metadata[$0] != nil } ?? keys[0], 0...max(0, names.count - 1)))
         }
@@ -196,7 +187,7 @@ extension GGUFFile {
             return tokenizer
         default:
             let expected = family == .modern ? "gpt2 (byte-level BPE)" : "bert (WordPiece) or t5 (Unigram)"
-            throw GGUFError.mismatch(path: path, name: key, expected: expected, found: String(model.prefix(60)))
+            throw mismatch(key, expected, String(model.prefix(60)))
         }
     }
 }

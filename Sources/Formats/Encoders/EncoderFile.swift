@@ -193,11 +193,11 @@ package struct EncoderFile {
             bert.add(to: digest)
             configuration = "\(bert.configuration)"
         case .gpt(let model):
-            digest.add(Array(model.weightsDigest.utf8).span)
+            digest.add(model.weightsDigest)
             configuration = "\(model.configuration)"
         }
         let prefixes = [input.queryPrefix, input.passagePrefix].map(\.debugDescription)
-        digest.add(Array("\(configuration) \(pooling) \(input.context) \(prefixes)".utf8).span)
+        digest.add("\(configuration) \(pooling) \(input.context) \(prefixes)")
         digest.add(input.tokenizer.fingerprint.span)
         return digest.text
     }

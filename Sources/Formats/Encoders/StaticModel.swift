@@ -71,14 +71,13 @@ package enum StaticModel {
                 }
             }
         }
+        try SafeTensorsWriter.write(
+            [.init(part: part, parameter: (rows, columns: width))], as: .f32, named: HuggingFace.weights,
+            with: [(tokenizerFile, tokenizer.tokenizerJSON)], to: folder)
         do {
-            for path in [folder, "\(folder)/1_Normalize"] { try Folder.create(path) }
-            try AtomicFile.write(tokenizer.tokenizerJSON, to: "\(folder)/\(tokenizerFile)")
-            var weights = try SafeTensorsWriter("\(folder)/\(HuggingFace.weights)")
-            try weights.write([SafeTensorsWriter.Array(part: part, parameter: (rows, columns: width))], as: .f32)
-            try weights.commit()
+            try Folder.create("\(folder)/1_Normalize")
             // Last: without it, the folder is no model.
             try AtomicFile.write(writer.bytes + [10], to: "\(folder)/\(SentenceTransformersSettings.modulesFile)")
-        } catch { throw CheckpointError(error, needed: 4 * rows.count) }
+        } catch { throw CheckpointError(error, needed: writer.bytes.count) }
     }
 }

@@ -2,7 +2,7 @@ import Kernels
 
 /// A tensor of another format that makes up some rows of a parameter.
 struct TensorPart {
-    let name: String
+    var name: String
     /// In the file; without the first dimension of a tensor that stacks the matrices of experts.
     var shape: [Int]
     /// Which of the matrices that a tensor stacks this is; nil if it is the whole tensor.

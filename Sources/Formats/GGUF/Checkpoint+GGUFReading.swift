@@ -14,10 +14,9 @@ extension Checkpoint {
     /// A damaged or malicious file throws. Memory is allocated only after all names, sizes and offsets are checked.
     ///
     /// - Parameter hasTokenizer: whether to read the tokenizer; otherwise the checkpoint has none.
-    package init(mappingGGUF path: String, hasTokenizer: Bool = true) throws(GGUFError) {
-        let file: MappedFile
-        do { file = try MappedFile(path, staysOpen: true) } catch { throw .file(error) }
-        self = try file.read(as: UInt8.self) { bytes throws(GGUFError) in
+    package init(mappingGGUF path: String, hasTokenizer: Bool = true) throws(CheckpointError) {
+        let file = try ImportedFile(path).mapped(staysOpen: true)
+        self = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
             try Checkpoint(GGUFReader.read(bytes, path: path), bytes, in: file, hasTokenizer)
         }
     }
@@ -28,12 +27,11 @@ extension Checkpoint {
     ///     try checkpoint.write(to: "checkpoints/gpt2/best.h5")
     ///
     /// The weights then take up to seven times the size of a Q4_0 file.
-    package init(readingGGUF path: String, hasTokenizer: Bool = true, on processor: Processor) throws(GGUFError) {
-        let mapped = try Checkpoint(mappingGGUF: path, hasTokenizer: hasTokenizer)
-        do throws(CheckpointError) { self = try mapped.dequantized(on: processor) } catch { throw .checkpoint(error) }
+    package init(readingGGUF path: String, hasTokenizer: Bool = true, on processor: Processor) throws(CheckpointError) {
+        self = try Checkpoint(mappingGGUF: path, hasTokenizer: hasTokenizer).dequantized(on: processor)
     }
 
-    private init(_ file: GGUFFile, _ bytes: Span<UInt8>, in mapped: MappedFile, _ hasTokenizer: Bool) throws(GGUFError) {
+    private init(_ file: GGUFFile, _ bytes: Span<UInt8>, in mapped: MappedFile, _ hasTokenizer: Bool) throws(CheckpointError) {
         let architecture = try file.architecture(bytes), configuration = try GPTConfiguration(file, architecture, bytes)
         let layout = TensorLayout(configuration, architecture.names)
         let parameters = try file.storedParameters(of: layout, architecture)
@@ -67,17 +65,14 @@ extension GGUFFile {
     /// The tensors of each parameter. Only biases of families that have models without them can be missing; they are zeros.
     fileprivate func storedParameters(
         of layout: TensorLayout, _ architecture: GGUFArchitecture
-    ) throws(GGUFError) -> [(Parameter, [(TensorPart, GGUFTensor)])] {
+    ) throws(CheckpointError) -> [(Parameter, [(TensorPart, GGUFTensor)])] {
         var found: [(Parameter, [(TensorPart, GGUFTensor)])] = [], known = Set(GPTConfiguration.rotaryTensors)
         for (parameter, parts) in layout.parameters {
             if architecture.canLackBiases, parameter.name.hasSuffix(".bias"), parts.allSatisfy({ tensors[$0.name] == nil }) { continue }
             var stored: [(TensorPart, GGUFTensor)] = []
             for part in parts {
                 guard let tensor = tensors[part.name], tensor.shape == part.tensorShape else {
-                    throw .mismatch(
-                        path: path, name: part.name, expected: "a tensor \(part.tensorShape)",
-                        found: tensors[part.name]?.typeDescription ?? "nothing"
-                    )
+                    throw mismatch(part.name, "a tensor \(part.tensorShape)", tensors[part.name]?.typeDescription)
                 }
                 stored.append((part, tensor))
                 known.insert(part.name)
@@ -85,8 +80,7 @@ extension GGUFFile {
             found.append((parameter, stored))
         }
         if let other = tensors.keys.filter({ !known.contains($0) }).min() {
-            let expected = "no such tensor in a model of architecture \(architecture.rawValue)"
-            throw .mismatch(path: path, name: other, expected: expected, found: "a tensor")
+            throw mismatch(other, "no such tensor in a model of architecture \(architecture.rawValue)", "a tensor")
         }
         return found
     }

@@ -20,8 +20,8 @@ extension Checkpoint {
     package func writeGGUF(
         to path: String, as format: GGUFFormat, name: String = "slm", on processor: Processor? = nil,
         calibration: ((_ name: String) -> InputStatistics?)? = nil
-    ) throws(GGUFError) {
-        func refusal(_ reason: String) -> GGUFError { .notExpressible(path: path, reason: reason) }
+    ) throws(CheckpointError) {
+        func refusal(_ reason: String) -> CheckpointError { .notExpressible(format: GGUFFile.format(at: path), reason: reason) }
         if adapter != nil { throw refusal("it is a LoRA adapter; merge it into its base model first") }
         let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.family(of: own)
         guard let architecture = found else { throw refusal(reason) }
@@ -49,15 +49,15 @@ extension Checkpoint {
             }
             try file.commit()
         } catch let error as FileError {
-            throw .checkpoint(CheckpointError(error, needed: size))
-        } catch let error as GGUFError {
+            throw CheckpointError(error, needed: size)
+        } catch let error as CheckpointError {
             throw error
         } catch { fatalError("\(error)") }
     }
 
     private func header(
         _ stored: GPTConfiguration, _ architecture: GGUFArchitecture, _ format: GGUFFormat, _ name: String
-    ) throws(GGUFError) -> GGUFHeader {
+    ) throws(CheckpointError) -> GGUFHeader {
         var header = GGUFHeader()
         header.add("general.architecture", architecture.rawValue)
         header.add("general.type", "model")
@@ -71,8 +71,7 @@ extension Checkpoint {
             header.add("tokenizer.ggml.model", "none")
             return header
         }
-        let vocabulary: Vocabulary
-        do { vocabulary = try self.vocabulary() } catch { throw .checkpoint(error) }
+        let vocabulary = try self.vocabulary()
         do throws(TokenizeError) {
             try header.add(vocabulary, chatTemplate, endTokens: servingDefaults.endTokens, rows: configuration.vocabulary)
         } catch { throw .tokenizer(error) }
@@ -90,7 +89,7 @@ extension Checkpoint {
 
     private func tensors(
         _ stored: GPTConfiguration, _ architecture: GGUFArchitecture, _ format: GGUFFormat, isCalibrated: Bool
-    ) throws(GGUFError) -> [Tensor] {
+    ) throws(CheckpointError) -> [Tensor] {
         var configuration = stored, tensors: [Tensor] = []
         if architecture.storesTiedHead { configuration.isTied = false }
         for (parameter, part) in TensorLayout(configuration, architecture.names).fileOrder {
@@ -99,9 +98,7 @@ extension Checkpoint {
             let isZero = array == nil && parameter.name.hasSuffix(".bias")
             guard isZero || array?.shape == parameter.shape else {
                 let found = array.map { "f32 \($0.shape)" } ?? "nothing"
-                throw .checkpoint(
-                    .mismatch(path: self.name, name: "weights/\(parameter.name)", expected: "f32 \(parameter.shape)", found: found)
-                )
+                throw .mismatch(path: self.name, name: "weights/\(parameter.name)", expected: "f32 \(parameter.shape)", found: found)
             }
             let staysF32 = part.shape.count < 2 || parameter.name.hasPrefix("positions.") || parameter.name.hasSuffix(".router.weight")
             let values = array.map { ($0.values, columns: parameter.columns) }
@@ -135,7 +132,7 @@ extension Checkpoint {
                 if let index = numbers.span.firstIndex(above: tensor.type.limit) {
                     let limit = "\(tensor.type.name)'s limit is \(tensor.type.limit)"
                     let reason = "number \(first + index) of \(part.name) is \(numbers[index]), and \(limit)"
-                    throw GGUFError.notExpressible(path: file.path, reason: reason)
+                    throw CheckpointError.notExpressible(format: GGUFFile.format(at: file.path), reason: reason)
                 }
                 if tensor.type.isFitted {
                     guard let processor else { preconditionFailure("\(tensor.type.name) needs a processor that fits the weights") }

@@ -1,19 +1,20 @@
 import Autograd
+import Checkpoint
 import Glibc
 import Kernels
 import Model
 
 extension GGUFFile {
-    func architecture(_ bytes: Span<UInt8>) throws(GGUFError) -> GGUFArchitecture {
+    func architecture(_ bytes: Span<UInt8>) throws(CheckpointError) -> GGUFArchitecture {
         let name = try text("general.architecture", in: bytes)
         guard let architecture = GGUFArchitecture(rawValue: name) else {
             if EncoderFile.ggufArchitectures.contains(name) {
-                throw .mismatch(
-                    path: path, name: "general.architecture", expected: "a model that generates text",
-                    found: "'\(name)', an embedding model or a reranker: --embedding-model FILE, or --reranker FILE")
+                throw mismatch(
+                    "general.architecture", "a model that generates text",
+                    "'\(name)', an embedding model or a reranker: --embedding-model FILE, or --reranker FILE")
             }
             let known = GGUFArchitecture.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .mismatch(path: path, name: "general.architecture", expected: "one of \(known)", found: String(name.prefix(60)))
+            throw mismatch("general.architecture", "one of \(known)", String(name.prefix(60)))
         }
         return architecture
     }
@@ -21,27 +22,22 @@ extension GGUFFile {
 
 extension GPTConfiguration {
     /// Reads the hyperparameters. What llama.cpp takes for granted follows from the architecture.
-    init(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(GGUFError) {
+    init(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(CheckpointError) {
         let features = architecture.features, prefix = architecture.rawValue
         func key(_ name: String) -> String { "\(prefix).\(name)" }
-        func integer(_ name: String, else other: Int, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
-            file.metadata[key(name)] == nil ? other : try file.integer(key(name), range)
-        }
         func isStored(_ name: String) -> Bool { file.tensors["blk.0.\(name)"] != nil }
         let width = try file.integer(key("embedding_length"), 1...1_048_576)
         let heads = try file.integer(key("attention.head_count"), 1...65_536)
-        let headWidth = try integer("attention.key_length", else: max(1, width / heads), 1...8_192)
+        let headWidth = try file.integer(key("attention.key_length"), else: max(1, width / heads), 1...8_192)
         guard file.metadata[key("attention.key_length")] != nil || width % heads == 0 else {
             throw file.mismatch(key("attention.head_count"), "a divisor of the \(width) channels")
         }
-        _ = try integer("attention.value_length", else: headWidth, headWidth...headWidth)
+        _ = try file.integer(key("attention.value_length"), else: headWidth, headWidth...headWidth)
         // Each layer has at least 6 tensors, those of Phi-3.
         let layers = try file.integer(key("block_count"), 0...min(1_024, file.tensors.count / 6))
         guard let rows = file.tensors["token_embd.weight"]?.shape.first, rows <= 16_777_216 else {
-            throw .mismatch(
-                path: file.path, name: "token_embd.weight", expected: "a tensor [vocabulary, \(width)]",
-                found: file.tensors["token_embd.weight"]?.typeDescription ?? "nothing"
-            )
+            let found = file.tensors["token_embd.weight"]?.typeDescription
+            throw file.mismatch("token_embd.weight", "a tensor [vocabulary, \(width)]", found)
         }
         self.init(
             layers: layers, heads: heads, width: width, headWidth: headWidth,
@@ -49,7 +45,7 @@ extension GPTConfiguration {
         )
         isTied = file.tensors["output.weight"] == nil
         hiddenWidth = try file.integer(key("feed_forward_length"), 1...4_194_304)
-        keyValueHeads = try integer("attention.head_count_kv", else: heads, 1...heads)
+        keyValueHeads = try file.integer(key("attention.head_count_kv"), else: heads, 1...heads)
         let areUsual = keyValueHeads == heads && headWidth * heads == width
         guard heads % keyValueHeads == 0, features.hasOwnHeads || areUsual else {
             throw file.mismatch(key("attention.head_count_kv"), "a number of heads that \(features.name) can have")
@@ -70,11 +66,11 @@ extension GPTConfiguration {
         hasQKVBias = features.biases == [.queriesKeysValues] || features.biases.contains(.queriesKeysValues) && isStored("attn_q.bias")
         hasNormBias = features.hasNormBias
         embeddingScale = features.embeddingScale(width: width)
-        let expertCount = try integer("expert_count", else: 0, 0...65_536)
+        let expertCount = try file.integer(key("expert_count"), else: 0, 0...65_536)
         if features.mixtures == .always || expertCount > 0 { try readExperts(file, architecture) }
         if features.hasMultipliers {
-            func factor(_ name: String) throws(GGUFError) -> Float {
-                file.metadata[key(name)] == nil ? 1 : Float(try file.number(key(name), 1e-6...1e6))
+            func factor(_ name: String) throws(CheckpointError) -> Float {
+                Float(try file.number(key(name), else: 1, 1e-6...1e6))
             }
             embeddingScale = try factor("embedding_scale")
             residualScale = try factor("residual_scale")
@@ -83,18 +79,14 @@ extension GPTConfiguration {
             if file.metadata[scale] != nil { attentionScale = Float(try file.number(scale, 1e-6...1_000)) }
         }
         if architecture == .smolLM3 { setAttention(of: (0..<layers).map { $0 % 4 == 3 ? .positionless : .full }) }
-        let parallel = key("use_parallel_residual")
-        if features.canBeParallel, file.metadata[parallel] != nil { isParallel = try file.boolean(parallel) }
+        if features.canBeParallel { isParallel = try file.boolean(key("use_parallel_residual"), else: isParallel) }
         // llama.cpp, too, goes by the norm instead of the key, which older files of models in sequence have as true.
         if architecture == .stableLM, layers > 0, !isStored("ffn_norm.weight") {
-            throw .mismatch(
-                path: file.path, name: "blk.0.ffn_norm.weight", expected: "a norm before the MLP, since slm has no parallel StableLM",
-                found: "nothing")
+            throw file.mismatch("blk.0.ffn_norm.weight", "a norm before the MLP, since slm has no parallel StableLM")
         }
         if positions == .rotary { try readRotary(file, architecture, bytes) }
-        let window = key("attention.sliding_window")
-        if architecture == .phi3, file.metadata[window] != nil {
-            let width = try file.integer(window, 0...16_777_216)
+        if architecture == .phi3 {
+            let width = try file.integer(key("attention.sliding_window"), else: 0, 0...16_777_216)
             if width > 0 { (layerAttention, slidingWindow) = ([.sliding], width) }
         }
         hasAttentionSinks = features.hasAttentionSinks
@@ -102,7 +94,7 @@ extension GPTConfiguration {
         if architecture.isGemma { try readGemma(architecture, file, bytes) }
     }
 
-    private mutating func readExperts(_ file: GGUFFile, _ architecture: GGUFArchitecture) throws(GGUFError) {
+    private mutating func readExperts(_ file: GGUFFile, _ architecture: GGUFArchitecture) throws(CheckpointError) {
         let prefix = architecture.rawValue, features = architecture.features
         guard features.mixtures != .never else { throw file.mismatch("\(prefix).expert_count", "0 in a \(features.name)") }
         let count = try file.integer("\(prefix).expert_count", Experts.possibleCounts)
@@ -114,32 +106,29 @@ extension GPTConfiguration {
         let shared = "\(prefix).expert_shared_feed_forward_length", isGated = features.sharedExperts == .gated
         if isGated || features.sharedExperts == .plain && file.metadata[shared] != nil {
             // Without the key, llama.cpp takes the width of an MLP.
-            let width = file.metadata[shared] == nil ? hiddenWidth : try file.integer(shared, (isGated ? 1 : 0)...4_194_304)
+            let width = try file.integer(shared, else: hiddenWidth, (isGated ? 1 : 0)...4_194_304)
             if width > 0 { experts.shared = .init(width: width, hasGate: isGated) }
         }
         self.experts = experts
-        let width = "\(prefix).expert_feed_forward_length"
-        if file.metadata[width] != nil { hiddenWidth = try file.integer(width, 1...4_194_304) }
+        hiddenWidth = try file.integer("\(prefix).expert_feed_forward_length", else: hiddenWidth, 1...4_194_304)
     }
 
-    private mutating func readRotary(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(GGUFError) {
+    private mutating func readRotary(_ file: GGUFFile, _ architecture: GGUFArchitecture, _ bytes: Span<UInt8>) throws(CheckpointError) {
         let prefix = "\(architecture.rawValue).rope"
-        func number(_ name: String, else other: Double, _ range: ClosedRange<Double> = 1e-6...1e9) throws(GGUFError) -> Double {
-            file.metadata["\(prefix).\(name)"] == nil ? other : try file.number("\(prefix).\(name)", range)
+        func number(_ name: String, else other: Double, _ range: ClosedRange<Double> = 1e-6...1e9) throws(CheckpointError) -> Double {
+            try file.number("\(prefix).\(name)", else: other, range)
         }
         guard headWidth % 2 == 0 else {
             throw file.mismatch("\(architecture.rawValue).attention.head_count", "heads with an even number of channels, since they rotate")
         }
         rotary = RotaryPositions(base: try number("freq_base", else: 10_000, 1...1e12))
-        if file.metadata["\(prefix).dimension_count"] != nil {
-            let rotating = try file.integer("\(prefix).dimension_count", 1...headWidth)
-            guard rotating % 2 == 0, rotating == headWidth || architecture.features.hasPartialRotary else {
-                throw file.mismatch("\(prefix).dimension_count", architecture.features.hasPartialRotary ? "an even number" : "\(headWidth)")
-            }
-            if rotating < headWidth { rotary.width = rotating }
+        let rotating = try file.integer("\(prefix).dimension_count", else: headWidth, 1...headWidth)
+        guard rotating % 2 == 0, rotating == headWidth || architecture.features.hasPartialRotary else {
+            throw file.mismatch("\(prefix).dimension_count", architecture.features.hasPartialRotary ? "an even number" : "\(headWidth)")
         }
+        if rotating < headWidth { rotary.width = rotating }
         let factor = try number("scaling.factor", else: number("scale_linear", else: 1))
-        let type = file.metadata["\(prefix).scaling.type"] == nil ? "linear" : try file.text("\(prefix).scaling.type", in: bytes)
+        let type = try file.text("\(prefix).scaling.type", else: "linear", in: bytes)
         switch type {
         case "none", "longrope": break
         case "linear": if factor != 1 { rotary.scaling = .linear(factor: factor) }
@@ -151,17 +140,13 @@ extension GPTConfiguration {
                 truncates: architecture != .gptOSS
             )
         default:
-            throw .mismatch(
-                path: file.path, name: "\(prefix).scaling.type", expected: "none, linear or yarn", found: String(type.prefix(60))
-            )
+            throw file.mismatch("\(prefix).scaling.type", "none, linear or yarn", String(type.prefix(60)))
         }
-        func factors(_ name: String, of owner: GGUFArchitecture, pairs: Int) throws(GGUFError) -> [Float]? {
+        func factors(_ name: String, of owner: GGUFArchitecture, pairs: Int) throws(CheckpointError) -> [Float]? {
             guard let tensor = file.tensors[name] else { return nil }
             guard architecture == owner, rotary.scaling == .none, tensor.type == .f32, tensor.shape == [pairs] else {
-                throw .mismatch(
-                    path: file.path, name: name, expected: "a tensor F32 [\(pairs)] of a \(owner.features.name) without other scaling",
-                    found: tensor.typeDescription
-                )
+                let expected = "a tensor F32 [\(pairs)] of a \(owner.features.name) without other scaling"
+                throw file.mismatch(name, expected, tensor.typeDescription)
             }
             var factors = [Float](repeating: 0, count: pairs)
             var span = factors.mutableSpan
@@ -175,12 +160,11 @@ extension GPTConfiguration {
         guard let short = try factors(Self.shortFactors, of: .phi3, pairs: pairs),
               let long = try factors(Self.longFactors, of: .phi3, pairs: pairs) else { return }
         guard (short + long).allSatisfy({ RotaryPositions.possibleFactors.contains(Double($0)) }) else {
-            throw .mismatch(path: file.path, name: Self.shortFactors, expected: "numbers above 0", found: "others")
+            throw file.mismatch(Self.shortFactors, "numbers above 0", "others")
         }
-        let first = "\(prefix).scaling.original_context_length"
         rotary.scaling = .long(RotaryPositions.LongFactors(
             short: short.map(Double.init), long: long.map(Double.init),
-            context: file.metadata[first] == nil ? context : try file.integer(first, 1...16_777_216),
+            context: try file.integer("\(prefix).scaling.original_context_length", else: context, 1...16_777_216),
             magnitude: try number("scaling.attn_factor", else: 1)))
     }
 
@@ -199,7 +183,7 @@ extension GPTConfiguration {
     }
 
     /// Finds the settings of Llama 3's scaling that make the stored factors: GGUF files do not contain the settings themselves.
-    private func llama3Scaling(_ factors: [Float], _ file: GGUFFile) throws(GGUFError) -> RotaryPositions.Scaling {
+    private func llama3Scaling(_ factors: [Float], _ file: GGUFFile) throws(CheckpointError) -> RotaryPositions.Scaling {
         let largest = Double(factors.max() ?? 1)
         if factors.allSatisfy({ $0 == 1 }) { return .none }
         if largest.isFinite, largest > 1 {
@@ -208,22 +192,18 @@ extension GPTConfiguration {
                 if zip(rotary.factors(of: scaling, width: headWidth), factors).allSatisfy({ abs($0 / $1 - 1) < 1e-4 }) { return scaling }
             }
         }
-        throw .mismatch(
-            path: file.path, name: Self.rotaryFactors, expected: "the factors of Llama 3 for a first context of a power of two",
-            found: "others"
-        )
+        throw file.mismatch(Self.rotaryFactors, "the factors of Llama 3 for a first context of a power of two", "others")
     }
 
     /// Reads the window of the first of every two layers.
-    private mutating func readWindowOfEverySecondLayer(_ file: GGUFFile, _ architecture: GGUFArchitecture) throws(GGUFError) {
-        let key = "\(architecture.rawValue).attention.sliding_window"
-        if file.metadata[key] != nil { slidingWindow = try file.integer(key, 1...16_777_216) }
+    private mutating func readWindowOfEverySecondLayer(_ file: GGUFFile, _ architecture: GGUFArchitecture) throws(CheckpointError) {
+        slidingWindow = try file.integer("\(architecture.rawValue).attention.sliding_window", else: slidingWindow, 1...16_777_216)
         setAttention(of: (0..<layers).map { $0 % 2 == 0 ? .sliding : .full })
     }
 
-    private mutating func readGemma(_ architecture: GGUFArchitecture, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) {
+    private mutating func readGemma(_ architecture: GGUFArchitecture, _ file: GGUFFile, _ bytes: Span<UInt8>) throws(CheckpointError) {
         if layers == architecture.layersOf27B { attentionScale = 1 / Float(width / heads).squareRoot() }
-        func cap(_ name: String, else other: Float?) throws(GGUFError) -> Float? {
+        func cap(_ name: String, else other: Float?) throws(CheckpointError) -> Float? {
             let key = "\(architecture.rawValue).\(name)"
             if file.metadata[key] == nil { return other }
             // In Gemma 3, 0 means none.
@@ -236,21 +216,12 @@ extension GPTConfiguration {
             scoreCap = try cap("attn_logit_softcapping", else: 50)
             return try readWindowOfEverySecondLayer(file, architecture)
         }
-        guard file.metadata["gemma3.attention.sliding_window"] != nil else { return }
-        let window = try file.integer("gemma3.attention.sliding_window", 0...16_777_216)
+        let window = try file.integer("gemma3.attention.sliding_window", else: 0, 0...16_777_216)
         guard window > 0 else { return }
         slidingWindow = window
-        slidingRotary = RotaryPositions(
-            base: file.metadata["gemma3.rope.freq_base_swa"] == nil ? 10_000 : try file.number("gemma3.rope.freq_base_swa", 1...1e12)
-        )
-        let key = "gemma3.attention.sliding_window_pattern"
-        if case .array? = file.metadata[key] {
-            let pattern = try file.array(key, of: [.bool])
-            guard pattern.count == layers else { throw file.mismatch(key, "one for each of the \(layers) layers") }
-            return setAttention(of: pattern.range.map { bytes[$0] != 0 ? .sliding : .full })
-        }
-        let period = file.metadata[key] == nil ? 6 : try file.integer(key, 1...1_024)
-        setAttention(of: (0..<layers).map { ($0 + 1) % period == 0 ? .full : .sliding })
+        slidingRotary = RotaryPositions(base: try file.number("gemma3.rope.freq_base_swa", else: 10_000, 1...1e12))
+        let isSliding = try file.isSliding("gemma3", layers: layers, period: 6, full: { $0 - 1 }, in: bytes)
+        setAttention(of: isSliding.map { $0 ? .sliding : .full })
     }
 }
 

@@ -1,4 +1,6 @@
+import Checkpoint
 import Kernels
+
 /// The checked content of a GGUF file. Strings, arrays and tensors are ranges of the file.
 struct GGUFFile {
     let path: String
@@ -58,15 +60,20 @@ enum GGUFValueType: UInt32 {
     }
 }
 
-/// Required metadata. Each accessor throws if the key is missing or has another type.
+/// Metadata. Each accessor throws if the key has another type, or is missing without a value in its place (`else`).
 ///
 ///     let heads = try file.integer("gpt2.attention.head_count", 1...65_536)
 extension GGUFFile {
-    func mismatch(_ key: String, _ expected: String) -> GGUFError {
-        .mismatch(path: path, name: key, expected: expected, found: metadata[key]?.displayText ?? "nothing")
+    /// What a message calls a file that cannot hold a model.
+    static func format(at path: String) -> String { "\(path): a GGUF file" }
+
+    /// - Parameter found: by default, the value of the key `name`
+    func mismatch(_ name: String, _ expected: String, _ found: String? = nil) -> CheckpointError {
+        .mismatch(path: path, name: name, expected: expected, found: found ?? metadata[name]?.displayText ?? "nothing")
     }
 
-    func integer(_ key: String, _ range: ClosedRange<Int>) throws(GGUFError) -> Int {
+    func integer(_ key: String, else other: Int? = nil, _ range: ClosedRange<Int>) throws(CheckpointError) -> Int {
+        if let other, metadata[key] == nil { return other }
         let value: Int? = switch metadata[key] {
         case .unsigned(let value)?: Int(exactly: value)
         case .signed(let value)?: Int(value)
@@ -78,7 +85,8 @@ extension GGUFFile {
         return value
     }
 
-    func number(_ key: String, _ range: ClosedRange<Double>) throws(GGUFError) -> Double {
+    func number(_ key: String, else other: Double? = nil, _ range: ClosedRange<Double>) throws(CheckpointError) -> Double {
+        if let other, metadata[key] == nil { return other }
         let value: Double? = switch metadata[key] {
         case .number(let value)?: value
         case .unsigned(let value)?: Double(value)
@@ -90,20 +98,36 @@ extension GGUFFile {
         return value
     }
 
-    func boolean(_ key: String) throws(GGUFError) -> Bool {
+    func boolean(_ key: String, else other: Bool) throws(CheckpointError) -> Bool {
+        if metadata[key] == nil { return other }
         guard case .boolean(let value)? = metadata[key] else { throw mismatch(key, "true or false") }
         return value
     }
 
-    func text(_ key: String, in bytes: Span<UInt8>) throws(GGUFError) -> String {
+    func text(_ key: String, else other: String? = nil, in bytes: Span<UInt8>) throws(CheckpointError) -> String {
+        if let other, metadata[key] == nil { return other }
         guard case .text(let range)? = metadata[key] else { throw mismatch(key, "a string") }
         return String(decoding: range.map { bytes[$0] }, as: UTF8.self)
     }
 
-    func array(_ key: String, of elements: [GGUFValueType]) throws(GGUFError) -> GGUFArray {
+    func array(_ key: String, of elements: [GGUFValueType]) throws(CheckpointError) -> GGUFArray {
         guard case .array(let array)? = metadata[key], elements.contains(array.element) else {
             throw mismatch(key, "an array of " + elements.map { "\($0)" }.joined(separator: " or "))
         }
         return array
+    }
+
+    /// Whether each layer has a sliding window: the pattern in the file is a list, or a period, of which `full` is the one layer without.
+    func isSliding(
+        _ prefix: String, layers: Int, period usual: Int, full: (_ period: Int) -> Int, in bytes: Span<UInt8>
+    ) throws(CheckpointError) -> [Bool] {
+        let key = "\(prefix).attention.sliding_window_pattern"
+        guard case .array? = metadata[key] else {
+            let period = try integer(key, else: usual, 1...1_024)
+            return (0..<layers).map { $0 % period != full(period) }
+        }
+        let pattern = try array(key, of: [.bool])
+        guard pattern.count == layers else { throw mismatch(key, "one for each of the \(layers) layers") }
+        return pattern.range.map { bytes[$0] != 0 }
     }
 }

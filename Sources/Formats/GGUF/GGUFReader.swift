@@ -13,13 +13,13 @@ struct GGUFReader {
     /// An entry of the tensor list. Its range is relative to the start of the tensor data.
     private typealias TensorEntry = (name: String, entryOffset: Int, tensor: GGUFTensor)
 
-    static func read(_ bytes: Span<UInt8>, path: String) throws(GGUFError) -> GGUFFile {
+    static func read(_ bytes: Span<UInt8>, path: String) throws(CheckpointError) -> GGUFFile {
         guard bytes.count >= 4, (0..<4).allSatisfy({ bytes[$0] == magic[$0] }) else {
             throw .notGGUF(path: path, found: FileKind(of: bytes).rawValue)
         }
         var reader = GGUFReader(cursor: ByteCursor(at: 4, to: bytes.count))
         do throws(ParseError) { try reader.read(bytes) } catch {
-            throw .malformed(path: path, offset: error.offset, expected: error.expected, found: error.found)
+            throw .malformedGGUF(path: path, offset: error.offset, expected: error.expected, found: error.found)
         }
         return GGUFFile(path: path, metadata: reader.metadata, tensors: reader.tensors)
     }

@@ -2,23 +2,6 @@ import Checkpoint
 import Files
 package import Tokenize
 
-/// Reads the tokenizer of a GGUF file, with or without weights.
-///
-///     let qwen = try GGUFVocabulary.read("qwen2.5-0.5b.Q8_0.gguf")
-package enum GGUFVocabulary {
-    package static func read(_ path: String) throws(GGUFError) -> Vocabulary {
-        let file: MappedFile
-        do { file = try MappedFile(path) } catch { throw .file(error) }
-        let vocabulary = try file.read(as: UInt8.self) { bytes throws(GGUFError) in
-            try GGUFReader.read(bytes, path: path).vocabulary(rows: nil, in: bytes)
-        }
-        guard let vocabulary else {
-            throw .mismatch(path: path, name: "tokenizer.ggml.model", expected: "a tokenizer", found: "none")
-        }
-        return vocabulary
-    }
-}
-
 extension Vocabulary {
     /// Reads a tokenizer of any format: that of a GGUF file, or one of those of ``init(reading:pattern:specialTokens:)``.
     ///
@@ -27,7 +10,15 @@ extension Vocabulary {
     /// - Parameter pattern: overrides the pattern that the file contains or implies; a GGUF file keeps its own.
     package init(ofFile path: String, pattern: PreTokenizationPattern? = nil) throws {
         let kind = (try? MappedFile(path))?.read(as: UInt8.self) { FileKind(of: $0) }
-        self = try kind == .gguf ? GGUFVocabulary.read(path) : Vocabulary(reading: path, pattern: pattern)
+        self = try kind == .gguf ? Vocabulary(gguf: path) : Vocabulary(reading: path, pattern: pattern)
+    }
+
+    private init(gguf path: String) throws(CheckpointError) {
+        let vocabulary = try ImportedFile(path).mapped().read(as: UInt8.self) { bytes throws(CheckpointError) in
+            try GGUFReader.read(bytes, path: path).vocabulary(rows: nil, in: bytes)
+        }
+        guard let vocabulary else { throw ImportedFile(path).mismatch("tokenizer.ggml.model", "a tokenizer", "none") }
+        self = vocabulary
     }
 }
 
@@ -38,18 +29,18 @@ extension GGUFFile {
     /// Reads the vocabulary; nil if the file has none.
     ///
     /// - Parameter rows: the rows of the embedding, if the file has weights.
-    func vocabulary(rows: Int?, in bytes: Span<UInt8>) throws(GGUFError) -> Vocabulary? {
+    func vocabulary(rows: Int?, in bytes: Span<UInt8>) throws(CheckpointError) -> Vocabulary? {
         guard metadata["tokenizer.ggml.model"] != nil else { return nil }
         let name = try text("tokenizer.ggml.model", in: bytes)
         if name == "none" || name == "no_vocab" { return nil }
         guard let model = GGUFTokenizerModel(rawValue: name) else {
             let expected = "gpt2 (byte-level BPE), llama or gemma4 (SentencePiece BPE)"
-            throw .mismatch(path: path, name: "tokenizer.ggml.model", expected: expected, found: name)
+            throw mismatch("tokenizer.ggml.model", expected, name)
         }
         let tokens = try array("tokenizer.ggml.tokens", of: [.string])
         if let rows, tokens.count > rows {
             let expected = "at most \(rows) tokens, the rows of token_embd.weight"
-            throw .mismatch(path: path, name: "tokenizer.ggml.tokens", expected: expected, found: "\(tokens.count)")
+            throw mismatch("tokenizer.ggml.tokens", expected, "\(tokens.count)")
         }
         var list = TokenList()
         list.names = texts(tokens, in: bytes)
@@ -65,22 +56,16 @@ extension GGUFFile {
         if model == .gpt2 {
             vocabulary.pattern = pattern.pattern
             vocabulary.ignoresMerges = pattern.ignoresMerges
-            let isNeoX = metadata["general.architecture"] == nil ? false : try text("general.architecture", in: bytes) == "gptneox"
+            let isNeoX = try text("general.architecture", else: "", in: bytes) == "gptneox"
             if pattern.hasNFC || isNeoX { vocabulary.normalization = .nfc }
-        } else if try flag("tokenizer.ggml.add_space_prefix", default: model == .llama) {
+        } else if try boolean("tokenizer.ggml.add_space_prefix", else: model == .llama) {
             vocabulary.prefixSpace = .evenBeforeSpace
         }
-        if try flag("tokenizer.ggml.add_bos_token", default: pattern.addsBeginning) {
+        if try boolean("tokenizer.ggml.add_bos_token", else: pattern.addsBeginning) {
             vocabulary.textPrefix = tokenID("bos", of: vocabulary)
         }
-        if try flag("tokenizer.ggml.add_eos_token", default: false) { vocabulary.textSuffix = tokenID("eos", of: vocabulary) }
+        if try boolean("tokenizer.ggml.add_eos_token", else: false) { vocabulary.textSuffix = tokenID("eos", of: vocabulary) }
         return vocabulary
-    }
-
-    private func flag(_ key: String, default other: Bool) throws(GGUFError) -> Bool {
-        guard let value = metadata[key] else { return other }
-        guard case .boolean(let flag) = value else { throw mismatch(key, "true or false") }
-        return flag
     }
 
     /// The token that a key names, if it is a token.
@@ -91,11 +76,11 @@ extension GGUFFile {
         return [TokenID(id)]
     }
 
-    func scores(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [Float] {
+    func scores(of count: Int, in bytes: Span<UInt8>) throws(CheckpointError) -> [Float] {
         let key = "tokenizer.ggml.scores"
         let scores = try array(key, of: [.f32])
         guard scores.count == count else {
-            throw .mismatch(path: path, name: key, expected: "one for each of the \(count) tokens", found: "\(scores.count)")
+            throw mismatch(key, "one for each of the \(count) tokens", "\(scores.count)")
         }
         return (0..<count).map { i in
             let offset = scores.range.lowerBound + 4 * i
@@ -103,30 +88,30 @@ extension GGUFFile {
         }
     }
 
-    private func pattern(in bytes: Span<UInt8>) throws(GGUFError) -> GGUFPattern {
+    private func pattern(in bytes: Span<UInt8>) throws(CheckpointError) -> GGUFPattern {
         // Old files, such as those of GPT-2 and GPT-NeoX, lack the key.
         guard metadata["tokenizer.ggml.pre"] != nil else { return GGUFPattern(.gpt2) }
         let name = try text("tokenizer.ggml.pre", in: bytes)
         guard let pattern = GGUFPattern.named[name] else {
             let expected = "one of " + GGUFPattern.named.keys.sorted().joined(separator: ", ")
-            throw .mismatch(path: path, name: "tokenizer.ggml.pre", expected: expected, found: name)
+            throw mismatch("tokenizer.ggml.pre", expected, name)
         }
         return pattern
     }
 
-    func kinds(of count: Int, in bytes: Span<UInt8>) throws(GGUFError) -> [TokenList.Kind] {
+    func kinds(of count: Int, in bytes: Span<UInt8>) throws(CheckpointError) -> [TokenList.Kind] {
         let key = "tokenizer.ggml.token_type"
         guard metadata[key] != nil else { return kindsFromSpecialTokenKeys(of: count) }
         let types = try array(key, of: [.i32, .u32])
         guard types.count == count else {
-            throw .mismatch(path: path, name: key, expected: "one for each of the \(count) tokens", found: "\(types.count)")
+            throw mismatch(key, "one for each of the \(count) tokens", "\(types.count)")
         }
         var kinds: [TokenList.Kind] = []
         for i in 0..<count {
             let offset = types.range.lowerBound + 4 * i
             let number = Int(littleEndian: bytes.extracting(offset..<offset + 4))
             guard let kind = TokenList.Kind(rawValue: number) else {
-                throw .mismatch(path: path, name: "\(key)[\(i)]", expected: "a number from 1 to 6", found: "\(number)")
+                throw mismatch("\(key)[\(i)]", "a number from 1 to 6", "\(number)")
             }
             kinds.append(kind)
         }

@@ -1,4 +1,4 @@
-import Checkpoint
+package import Checkpoint
 import Files
 import Kernels
 import Tokenize
@@ -8,11 +8,10 @@ extension ImportanceMatrix {
     /// such as a text, or to none.
     ///
     /// A damaged or malicious file throws. Counts are compared with the remaining bytes before memory is allocated for them.
-    package init?(at path: String) throws(GGUFError) {
+    package init?(at path: String) throws(CheckpointError) {
         guard FileStatus(path)?.kind == .file else { return nil }
-        let file: MappedFile
-        do { file = try MappedFile(path) } catch { throw .file(error) }
-        let matrix = try file.read(as: UInt8.self) { bytes throws(GGUFError) -> ImportanceMatrix? in
+        let file = try ImportedFile(path).mapped()
+        let matrix = try file.read(as: UInt8.self) { bytes throws(CheckpointError) -> ImportanceMatrix? in
             if FileKind(of: bytes) == .gguf { return try ImportanceMatrix(GGUFReader.read(bytes, path: path), bytes) }
             return Self.isOlderFormat(bytes) ? try ImportanceMatrix(olderFormat: bytes, path: path) : nil
         }
@@ -22,20 +21,19 @@ extension ImportanceMatrix {
 
     // MARK: GGUF
 
-    private init(_ file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) {
+    private init(_ file: GGUFFile, _ bytes: Span<UInt8>) throws(CheckpointError) {
         self.init(path: file.path)
-        let found = file.metadata["general.type"] == nil ? "nothing" : try file.text("general.type", in: bytes)
+        let found = try file.text("general.type", else: "nothing", in: bytes)
         guard found == Self.kind else {
-            throw .mismatch(
-                path: path, name: "general.type", expected: "\(Self.kind), an importance matrix", found: String(found.prefix(60)))
+            throw file.mismatch("general.type", "\(Self.kind), an importance matrix", String(found.prefix(60)))
         }
         if case .array(let texts)? = file.metadata["imatrix.datasets"], texts.element == .string {
             let texts = file.texts(texts, in: bytes)
             datasets = texts.indices.map { String(decoding: texts[$0], as: UTF8.self) }
         }
         let limits = 0...Int(UInt32.max)
-        if file.metadata["imatrix.chunk_count"] != nil { chunkCount = try file.integer("imatrix.chunk_count", limits) }
-        if file.metadata["imatrix.chunk_size"] != nil { chunkSize = try file.integer("imatrix.chunk_size", limits) }
+        chunkCount = try file.integer("imatrix.chunk_count", else: 0, limits)
+        chunkSize = try file.integer("imatrix.chunk_size", else: 0, limits)
         // Other tensors, such as the sums of the inputs themselves, are not needed.
         for (name, tensor) in file.tensors {
             if name.hasSuffix(Self.countsEnding) {
@@ -48,24 +46,23 @@ extension ImportanceMatrix {
                 counts: try Self.numbers(of: matrix + Self.countsEnding, in: file, bytes))
             guard entry.sums.count % entry.counts.count == 0 else {
                 let expected = "as many sums for each of the \(entry.counts.count) matrices that have counts"
-                throw .mismatch(path: path, name: name, expected: expected, found: tensor.typeDescription)
+                throw file.mismatch(name, expected, tensor.typeDescription)
             }
             entries[matrix] = entry
         }
     }
 
-    private static func tensor(_ name: String, in file: GGUFFile) throws(GGUFError) -> GGUFTensor {
+    private static func tensor(_ name: String, in file: GGUFFile) throws(CheckpointError) -> GGUFTensor {
         guard let tensor = file.tensors[name], tensor.type == .f32 else {
-            throw .mismatch(
-                path: file.path, name: name, expected: "a tensor in F32", found: file.tensors[name]?.typeDescription ?? "nothing")
+            throw file.mismatch(name, "a tensor in F32", file.tensors[name]?.typeDescription)
         }
         return tensor
     }
 
-    private static func numbers(of name: String, in file: GGUFFile, _ bytes: Span<UInt8>) throws(GGUFError) -> [Float] {
+    private static func numbers(of name: String, in file: GGUFFile, _ bytes: Span<UInt8>) throws(CheckpointError) -> [Float] {
         let numbers = numbers(try tensor(name, in: file).range, of: bytes)
         guard let wrong = wrongSum(in: numbers) else { return numbers }
-        throw .mismatch(path: file.path, name: "\(name)[\(wrong)]", expected: wantedSums, found: "\(numbers[wrong])")
+        throw file.mismatch("\(name)[\(wrong)]", wantedSums, "\(numbers[wrong])")
     }
 
     private static func numbers(_ range: Range<Int>, of bytes: Span<UInt8>) -> [Float] {
@@ -93,7 +90,7 @@ extension ImportanceMatrix {
     /// ASCII without control characters and spaces.
     private static let nameBytes: ClosedRange<UInt8> = 0x21...0x7E
 
-    private init(olderFormat bytes: Span<UInt8>, path: String) throws(GGUFError) {
+    private init(olderFormat bytes: Span<UInt8>, path: String) throws(CheckpointError) {
         self.init(path: path)
         var cursor = ByteCursor(at: 0, to: bytes.count)
         do throws(ParseError) {

@@ -1,7 +1,7 @@
 package import Kernels
 package import Model
 import Autograd
-import Checkpoint
+package import Checkpoint
 import Files
 
 /// Sums of the squared inputs of a model's matmuls on a text, by GGUF's names of the matrices: what llama.cpp calls an importance matrix.
@@ -38,7 +38,7 @@ package struct ImportanceMatrix: Sendable {
     ///   - path: The file that it is for, in messages.
     package init(
         of configuration: GPTConfiguration, _ squares: [String: Entry], dataset: String, chunkCount: Int, chunkSize: Int, path: String
-    ) throws(GGUFError) {
+    ) throws(CheckpointError) {
         self.init(path: path)
         datasets = [dataset]
         self.chunkCount = chunkCount
@@ -61,7 +61,7 @@ package struct ImportanceMatrix: Sendable {
     ///
     /// The embedding and the head have none if the file, as most of llama.cpp's, has none; and experts that no token of the text reached.
     /// Throws if another matrix has none, or if the file has those of another model.
-    package func statistics(for configuration: GPTConfiguration) throws(GGUFError) -> [String: InputStatistics] {
+    package func statistics(for configuration: GPTConfiguration) throws(CheckpointError) -> [String: InputStatistics] {
         let layers = configuration.layers
         if let other = entries.keys.filter({ Self.layer(of: $0) ?? 0 >= layers }).min() {
             throw .mismatch(path: path, name: other, expected: "no more than the \(layers) layers of this model", found: "another one")
@@ -83,19 +83,21 @@ package struct ImportanceMatrix: Sendable {
         return result
     }
 
-    private func mismatch(_ name: String, _ parameter: Parameter, _ found: Int?) -> GGUFError {
+    private func mismatch(_ name: String, _ parameter: Parameter, _ found: Int?) -> CheckpointError {
         .mismatch(
             path: path, name: name, expected: "squares of the \(parameter.columns) inputs that this model's matrix has",
             found: found.map { "\($0)" } ?? "none")
     }
 
     /// Throws if GGUF has no names for the matrices of a model.
-    package static func check(_ configuration: GPTConfiguration, path: String) throws(GGUFError) { _ = try layout(of: configuration, path) }
+    package static func check(_ configuration: GPTConfiguration, path: String) throws(CheckpointError) {
+        _ = try layout(of: configuration, path)
+    }
 
     /// The tensors of each parameter of a model in a GGUF file.
-    private static func layout(of configuration: GPTConfiguration, _ path: String) throws(GGUFError) -> TensorLayout {
+    private static func layout(of configuration: GPTConfiguration, _ path: String) throws(CheckpointError) -> TensorLayout {
         let own = configuration.withoutWindow, (found, reason) = GGUFArchitecture.family(of: own)
-        guard let architecture = found else { throw .notExpressible(path: path, reason: reason) }
+        guard let architecture = found else { throw .notExpressible(format: GGUFFile.format(at: path), reason: reason) }
         return TensorLayout(architecture.features.stored(own), architecture.names)
     }
 
@@ -115,7 +117,7 @@ extension ImportanceMatrix.Entry {
 
 extension ImportanceMatrix {
     /// Writes the file atomically as GGUF, as llama.cpp's `llama-imatrix` does.
-    package func write(to path: String) throws(GGUFError) {
+    package func write(to path: String) throws(CheckpointError) {
         var header = GGUFHeader()
         header.add("general.type", Self.kind)
         header.add("imatrix.datasets", datasets.map { Array($0.utf8) })
@@ -136,7 +138,7 @@ extension ImportanceMatrix {
                 try file.write(bytes)
             }
             try file.commit()
-        } catch { throw .checkpoint(CheckpointError(error, needed: header.byteCount)) }
+        } catch { throw CheckpointError(error, needed: header.byteCount) }
     }
 
     static let kind = "imatrix", sumsEnding = ".in_sum2", countsEnding = ".counts"

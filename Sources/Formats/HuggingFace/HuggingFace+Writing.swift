@@ -1,6 +1,5 @@
 package import Checkpoint
 import Autograd
-import Files
 import JSON
 import Kernels
 import Model
@@ -9,9 +8,8 @@ import Tokenize
 extension HuggingFace {
     /// Writes a model as a folder for `AutoModelForCausalLM.from_pretrained(folder)` of transformers.
     ///
-    /// Each file is written atomically; the weights, which may fill the disk, are synced before the others are written. Files of another
-    /// model in the folder that would be read with this one are deleted. GPT-2 and GPT-NeoX
-    /// always have biases: a model without them gets zeros. Throws for a LoRA adapter.
+    /// Files of another model in the folder that would be read with this one are deleted. GPT-2 and GPT-NeoX always have biases: a model
+    /// without them gets zeros. Throws for a LoRA adapter.
     package static func write(
         _ checkpoint: Checkpoint, to folder: String, as format: WeightFormat = .f32
     ) throws(CheckpointError) {
@@ -20,20 +18,12 @@ extension HuggingFace {
         guard let family = found else { throw notExpressible(reason) }
         let arrays = try arrays(of: checkpoint, family)
         let (tokens, tokenizerFiles) = try tokenizerFiles(of: checkpoint)
-        let files = [
+        let files: [(name: String, bytes: [UInt8])] = [
             (configuration, checkpoint.configuration.huggingFaceJSON(family, tokens, format)),
             (generationSettings, tokens.generationConfig(checkpoint.servingDefaults.sampling)),
         ] + tokenizerFiles
-        do {
-            try Folder.create(folder)
-            var writer = try SafeTensorsWriter("\(folder)/\(weights)")
-            try writer.write(arrays, as: format)
-            try Folder.remove(readFiles.filter { name in !files.contains { $0.0 == name } }, in: folder)
-            for (name, bytes) in files {
-                try AtomicFile.write(bytes, to: "\(folder)/\(name)")
-            }
-            try writer.commit()
-        } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
+        let outdated = readFiles.filter { name in !files.contains { $0.name == name } }
+        try SafeTensorsWriter.write(arrays, as: format, named: weights, with: files, removing: outdated, to: folder)
     }
 
     /// The special tokens of a model, and the files with its tokenizer and chat template; none if it has no tokenizer.

@@ -2,13 +2,12 @@ package import Checkpoint
 import Autograd
 import Files
 import JSON
-package import Kernels
 import Model
 import Tokenize
 
 /// Reads and writes Hugging Face folders of ``HuggingFaceFamily``: config.json, model.safetensors, tokenizer.json.
 ///
-///     let checkpoint = try HuggingFace.read("gpt2", on: processor)
+///     let checkpoint = try HuggingFace.map("gpt2")
 ///     try HuggingFace.write(checkpoint, to: "exported", as: .f32)
 package enum HuggingFace {
     static let configuration = "config.json"
@@ -61,13 +60,6 @@ package enum HuggingFace {
     static func json(_ name: String, in folder: String) throws(CheckpointError) -> JSONElement? {
         guard Folder.contains(name, in: folder) else { return nil }
         return try ImportedFile("\(folder)/\(name)").json()
-    }
-
-    /// Reads a folder and converts all weights to f32.
-    package static func read(
-        _ folder: String, hasTokenizer: Bool = true, on processor: Processor
-    ) throws(CheckpointError) -> Checkpoint {
-        try map(folder, hasTokenizer: hasTokenizer).dequantized(on: processor)
     }
 
     private static func vocabulary(in folder: String) throws(CheckpointError) -> Vocabulary? {

@@ -6,8 +6,7 @@ import Model
 extension GPTConfiguration {
     /// Writes the config.json of a family that can express the model.
     func huggingFaceJSON(_ family: HuggingFaceFamily, _ specialTokens: HuggingFaceSpecialTokens, _ format: WeightFormat) -> [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object {
+        JSONWriter.file {
             $0.array("architectures") { $0.string(family.architecture) }
             $0["model_type"] = family.rawValue
             switch family {
@@ -19,8 +18,6 @@ extension GPTConfiguration {
             specialTokens.write(to: &$0)
             for key in ["dtype", "torch_dtype"] { $0[key] = format.huggingFaceName }
         }
-        writer.newline()
-        return writer.bytes
     }
 
     private func writeGPT2(to object: inout JSONWriter) {

@@ -74,7 +74,7 @@ extension GPTConfiguration {
 
     /// Reads Llama and the families that extend it.
     private init(_ family: HuggingFaceFamily, llama fields: HuggingFaceFields) throws(CheckpointError) {
-        let isGemma = family.isGemma, defaults = HuggingFaceDefaults(family)
+        let isGemma = family.isGemma, defaults = family.defaults
         let heads = try fields.integer("num_attention_heads", else: defaults.heads, 1...65_536)
         let width = try fields.integer("hidden_size", else: defaults.width, 1...1_048_576)
         let headWidth = try fields.integer("head_dim", else: defaults.headWidth ?? max(1, width / heads), 1...8_192)
@@ -242,85 +242,39 @@ extension GPTConfiguration {
 
 /// The values of fields that a config.json lacks.
 private struct HuggingFaceDefaults {
-    var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32, context = 32_768
+    var vocabulary = 151_936, width = 4_096, hiddenWidth = 22_016, layers = 32, heads = 32
     var keyValueHeads: Int?, headWidth: Int?
+    var context = 32_768
     var scoreCap: Float?, logitCap: Float?
     var theta = 10_000.0, epsilon = 1e-6, rotaryShare = 1.0
+}
 
-    init(_ family: HuggingFaceFamily) {
-        switch family {
-        case .llama: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
-        case .mistral: (vocabulary, hiddenWidth, context, keyValueHeads) = (32_000, 14_336, 131_072, 8)
-        case .qwen3: headWidth = 128
-        case .granite, .graniteMoE, .graniteMoEShared: (vocabulary, hiddenWidth, context) = (32_000, 11_008, 2_048)
-        case .olmo2: (vocabulary, hiddenWidth, context, epsilon) = (50_304, 11_008, 2_048, 1e-5)
-        case .smolLM3:
-            vocabulary = 128_256
-            width = 2_048
-            hiddenWidth = 11_008
-            layers = 36
-            heads = 16
-            keyValueHeads = 4
-            theta = 2e6
-        case .phi3: (vocabulary, width, hiddenWidth, context, epsilon) = (32_064, 3_072, 8_192, 4_096, 1e-5)
-        case .stableLM:
-            vocabulary = 50_304
-            width = 2_560
-            hiddenWidth = 6_912
-            keyValueHeads = 32
-            context = 4_096
-            epsilon = 1e-5
-            rotaryShare = 0.25
-        case .mixtral:
-            vocabulary = 32_000
-            hiddenWidth = 14_336
-            context = 131_072
-            keyValueHeads = 8
-            theta = 1e6
-            epsilon = 1e-5
-        case .qwen2MoE: (width, hiddenWidth, layers, heads) = (2_048, 5_632, 24, 16)
-        case .qwen3MoE: (width, hiddenWidth, layers, keyValueHeads) = (2_048, 6_144, 24, 4)
-        case .olmoe:
-            vocabulary = 50_304
-            width = 2_048
-            hiddenWidth = 2_048
-            layers = 16
-            heads = 16
-            context = 4_096
-            epsilon = 1e-5
-        case .gptOSS:
-            vocabulary = 201_088
-            width = 2_880
-            hiddenWidth = 2_880
-            layers = 36
-            heads = 64
-            keyValueHeads = 8
-            headWidth = 64
-            context = 131_072
-            theta = 150_000
-            epsilon = 1e-5
-        case .gemma2:
-            setGemma()
-            vocabulary = 256_000
-            context = 8_192
-            scoreCap = 50
-            logitCap = 30
-        case .gemma3:
-            setGemma()
-            vocabulary = 262_208
-            context = 131_072
-            theta = 1e6
-        default: break
+extension HuggingFaceFamily {
+    fileprivate var defaults: HuggingFaceDefaults {
+        switch self {
+        case .llama, .granite, .graniteMoE, .graniteMoEShared: .init(vocabulary: 32_000, hiddenWidth: 11_008, context: 2_048)
+        case .mistral: .init(vocabulary: 32_000, hiddenWidth: 14_336, keyValueHeads: 8, context: 131_072)
+        case .mixtral: .init(vocabulary: 32_000, hiddenWidth: 14_336, keyValueHeads: 8, context: 131_072, theta: 1e6, epsilon: 1e-5)
+        case .gpt2, .gptNeoX, .qwen2: .init()
+        case .qwen3: .init(headWidth: 128)
+        case .qwen2MoE: .init(width: 2_048, hiddenWidth: 5_632, layers: 24, heads: 16)
+        case .qwen3MoE: .init(width: 2_048, hiddenWidth: 6_144, layers: 24, keyValueHeads: 4)
+        case .olmo2: .init(vocabulary: 50_304, hiddenWidth: 11_008, context: 2_048, epsilon: 1e-5)
+        case .olmoe: .init(vocabulary: 50_304, width: 2_048, hiddenWidth: 2_048, layers: 16, heads: 16, context: 4_096, epsilon: 1e-5)
+        case .smolLM3: .init(
+            vocabulary: 128_256, width: 2_048, hiddenWidth: 11_008, layers: 36, heads: 16, keyValueHeads: 4, theta: 2e6)
+        case .phi3: .init(vocabulary: 32_064, width: 3_072, hiddenWidth: 8_192, context: 4_096, epsilon: 1e-5)
+        case .stableLM: .init(
+            vocabulary: 50_304, width: 2_560, hiddenWidth: 6_912, keyValueHeads: 32, context: 4_096, epsilon: 1e-5, rotaryShare: 0.25)
+        case .gptOSS: .init(
+            vocabulary: 201_088, width: 2_880, hiddenWidth: 2_880, layers: 36, heads: 64, keyValueHeads: 8, headWidth: 64, context: 131_072,
+            theta: 150_000, epsilon: 1e-5)
+        case .gemma2: .init(
+            vocabulary: 256_000, width: 2_304, hiddenWidth: 9_216, layers: 26, heads: 8, keyValueHeads: 4, headWidth: 256, context: 8_192,
+            scoreCap: 50, logitCap: 30)
+        case .gemma3: .init(
+            vocabulary: 262_208, width: 2_304, hiddenWidth: 9_216, layers: 26, heads: 8, keyValueHeads: 4, headWidth: 256,
+            context: 131_072, theta: 1e6)
         }
-    }
-
-    /// What Gemma 2 and 3 have in common.
-    private mutating func setGemma() {
-        width = 2_304
-        hiddenWidth = 9_216
-        layers = 26
-        heads = 8
-        keyValueHeads = 4
-        headWidth = 256
     }
 }

@@ -85,100 +85,54 @@ extension TensorNames {
         ]
     )
 
-    static let qwen3: TensorNames = {
-        var names = llama
-        names.layer["qknorm"] = ["self_attn.q_norm", "self_attn.k_norm"]
-        return names
-    }()
+    static let qwen3 = llama.changing(["qknorm": ["self_attn.q_norm", "self_attn.k_norm"]])
 
-    static let olmo2: TensorNames = {
-        var names = qwen3
-        for norm in ["norm1", "norm2"] { names.layer[norm] = nil }
-        names.layer["postnorm1"] = ["post_attention_layernorm"]
-        names.layer["postnorm2"] = ["post_feedforward_layernorm"]
-        return names
-    }()
+    static let olmo2 = qwen3.changing([
+        "norm1": [], "norm2": [], "postnorm1": ["post_attention_layernorm"], "postnorm2": ["post_feedforward_layernorm"],
+    ])
 
-    static let phi3: TensorNames = {
-        var names = llama
-        names.layer["qkv"] = ["self_attn.qkv_proj"]
-        names.layer["up"] = ["mlp.gate_up_proj"]
-        names.rotaryOrder = .halvesOfRotating
-        return names
-    }()
+    static let phi3 = stableLM.changing(["qkv": ["self_attn.qkv_proj"], "up": ["mlp.gate_up_proj"]])
 
-    static let stableLM: TensorNames = {
-        var names = llama
-        names.rotaryOrder = .halvesOfRotating
-        return names
-    }()
+    static let stableLM = llama.changing { $0.rotaryOrder = .halvesOfRotating }
 
-    static let mixtral: TensorNames = {
-        var names = llama
-        names.layer["router"] = ["block_sparse_moe.gate"]
-        names.layer["expert.up"] = ["block_sparse_moe.experts.#.w1", "block_sparse_moe.experts.#.w3"]
-        names.layer["expert.down"] = ["block_sparse_moe.experts.#.w2"]
-        return names
-    }()
+    static let mixtral = llama.changing([
+        "router": ["block_sparse_moe.gate"], "expert.up": ["block_sparse_moe.experts.#.w1", "block_sparse_moe.experts.#.w3"],
+        "expert.down": ["block_sparse_moe.experts.#.w2"],
+    ])
 
-    static let qwen3MoE: TensorNames = {
-        var names = qwen3
-        names.layer["router"] = ["mlp.gate"]
-        names.layer["expert.up"] = ["mlp.experts.#.gate_proj", "mlp.experts.#.up_proj"]
-        names.layer["expert.down"] = ["mlp.experts.#.down_proj"]
-        return names
-    }()
+    static let qwen3MoE = qwen3.changing([
+        "router": ["mlp.gate"], "expert.up": ["mlp.experts.#.gate_proj", "mlp.experts.#.up_proj"],
+        "expert.down": ["mlp.experts.#.down_proj"],
+    ])
 
-    static let qwen2MoE: TensorNames = {
-        var names = qwen3MoE
-        names.layer["qknorm"] = nil
-        names.layer["shared.up"] = ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"]
-        names.layer["shared.down"] = ["mlp.shared_expert.down_proj"]
-        names.layer["shared.router"] = ["mlp.shared_expert_gate"]
-        return names
-    }()
+    static let qwen2MoE = qwen3MoE.changing([
+        "qknorm": [], "shared.up": ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"],
+        "shared.down": ["mlp.shared_expert.down_proj"], "shared.router": ["mlp.shared_expert_gate"],
+    ])
 
-    static let graniteMoE: TensorNames = {
-        var names = llama
-        names.layer["router"] = ["block_sparse_moe.router.layer"]
-        names.layer["expert.up"] = ["block_sparse_moe.input_linear"]
-        names.layer["expert.down"] = ["block_sparse_moe.output_linear"]
-        return names
-    }()
+    static let graniteMoE = llama.changing([
+        "router": ["block_sparse_moe.router.layer"], "expert.up": ["block_sparse_moe.input_linear"],
+        "expert.down": ["block_sparse_moe.output_linear"],
+    ])
 
-    static let graniteMoEShared: TensorNames = {
-        var names = graniteMoE
-        names.layer["shared.up"] = ["shared_mlp.input_linear"]
-        names.layer["shared.down"] = ["shared_mlp.output_linear"]
-        return names
-    }()
+    static let graniteMoEShared = graniteMoE.changing([
+        "shared.up": ["shared_mlp.input_linear"], "shared.down": ["shared_mlp.output_linear"],
+    ])
 
-    static let gptOSS: TensorNames = {
-        var names = llama
-        names.layer["sinks"] = ["self_attn.sinks"]
-        names.layer["router"] = ["mlp.router"]
-        names.layer["expert.up"] = ["mlp.experts.gate_up_proj"]
-        names.layer["expert.down"] = ["mlp.experts.down_proj"]
-        names.bareParts = ["sinks", "expert.up", "expert.down"]
-        names.transposed = .experts
-        names.alternatesGates = true
-        return names
-    }()
+    static let gptOSS = llama.changing([
+        "sinks": ["self_attn.sinks"], "router": ["mlp.router"], "expert.up": ["mlp.experts.gate_up_proj"],
+        "expert.down": ["mlp.experts.down_proj"],
+    ]) {
+        $0.bareParts = ["sinks", "expert.up", "expert.down"]
+        $0.transposed = .experts
+        $0.alternatesGates = true
+    }
 
-    static let gemma2: TensorNames = {
-        var names = llama
-        names.layer["postnorm1"] = ["post_attention_layernorm"]
-        names.layer["norm2"] = ["pre_feedforward_layernorm"]
-        names.layer["postnorm2"] = ["post_feedforward_layernorm"]
-        names.normOffset = 1
-        return names
-    }()
+    static let gemma2 = llama.changing([
+        "postnorm1": ["post_attention_layernorm"], "norm2": ["pre_feedforward_layernorm"], "postnorm2": ["post_feedforward_layernorm"],
+    ]) { $0.normOffset = 1 }
 
-    static let gemma3: TensorNames = {
-        var names = gemma2
-        names.layer["qknorm"] = qwen3.layer["qknorm"]
-        return names
-    }()
+    static let gemma3 = gemma2.changing(["qknorm": ["self_attn.q_norm", "self_attn.k_norm"]])
 
     static let gptNeoX = TensorNames(
         prefix: "gpt_neox.", layerPrefix: "layers.", model: ["tokens": "embed_in", "norm": "final_layer_norm", "head": "embed_out"],
@@ -190,6 +144,14 @@ extension TensorNames {
     )
 
     /// Tensors that hold no weights: the causal mask and rotary angles, which old versions of transformers stored.
+    /// Other names for parts of a layer, none for a part that the layer lacks, and other properties.
+    private func changing(_ layer: [String: [String]] = [:], _ change: (inout TensorNames) -> Void = { _ in }) -> TensorNames {
+        var names = self
+        names.layer.merge(layer) { $1 }
+        change(&names)
+        return names
+    }
+
     static func isBuffer(_ name: String) -> Bool {
         [".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"]
             .contains { name.hasSuffix($0) }

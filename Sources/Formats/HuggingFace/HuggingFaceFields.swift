@@ -34,6 +34,13 @@ struct HuggingFaceFields {
         try file.read { () throws(JSONError) in try root.string(key, default: other) }
     }
 
+    /// One of some texts; the first if the file lacks the field.
+    func choice(_ key: String, of texts: [String]) throws(CheckpointError) -> String {
+        let value = try text(key, else: texts[0])
+        guard texts.contains(value) else { throw file.mismatch(key, texts.joined(separator: " or "), String(value.prefix(60)).quoted) }
+        return value
+    }
+
     func boolean(_ key: String, else other: Bool) throws(CheckpointError) -> Bool {
         try file.read { () throws(JSONError) in try root.boolean(key, default: other) }
     }

@@ -36,8 +36,7 @@ struct HuggingFaceSpecialTokens {
 
     /// generation_config.json: stop tokens and sampling.
     func generationConfig(_ sampling: SamplingDefaults?) -> [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object { object in
+        JSONWriter.file { object in
             for (key, special) in [("bos_token_id", begin), ("pad_token_id", padding)] {
                 if let special { object[key] = special.id }
             }
@@ -45,30 +44,22 @@ struct HuggingFaceSpecialTokens {
             object["do_sample"] = true
             sampling?.write(to: &object)
         }
-        writer.newline()
-        return writer.bytes
     }
 
     /// special_tokens_map.json.
     var specialTokensMap: [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object { writeTexts(to: &$0) }
-        writer.newline()
-        return writer.bytes
+        JSONWriter.file { writeTexts(to: &$0) }
     }
 
     /// tokenizer_config.json: the tokenizer class and the chat template.
     func tokenizerConfig(context: Int, template: String?) -> [UInt8] {
-        var writer = JSONWriter(.pretty)
-        writer.object {
+        JSONWriter.file {
             $0["tokenizer_class"] = "PreTrainedTokenizerFast"
             $0["model_max_length"] = context
             $0["clean_up_tokenization_spaces"] = false
             writeTexts(to: &$0)
             if let template { $0["chat_template"] = template }
         }
-        writer.newline()
-        return writer.bytes
     }
 
     private func writeTexts(to object: inout JSONWriter) {

@@ -1,6 +1,5 @@
 package import Checkpoint
 import Autograd
-import Files
 import JSON
 package import Kernels
 import Model
@@ -23,22 +22,14 @@ extension PEFT {
         _ = GPT(checkpoint.configuration, in: &list)
         try adapter.checkBlocks(list, path: checkpoint.name)
         let trained = try checkpoint.values(of: list.trainable, on: processor)
-        let initial = try adapter.principalValues(of: list.trainable, path: checkpoint.name, on: processor)
+        let initial = try checkpoint.principalValues(of: list.trainable, on: processor)
         let written = self.modules(of: list, modules, trained, minus: initial, on: processor)
         let whole = PEFTWholeLayers.arrays(of: list, trained, modules, checkpoint.configuration)
         // PEFT's AutoPeftModel makes room for added tokens if the folder has a tokenizer.
         let tokenizer = adapter.shape.addedTokens == nil ? [] : try HuggingFace.tokenizerFiles(of: checkpoint).files
         let config = adapterConfig(written, adapter.shape, modules, whole.modules, baseModel)
         let arrays = written.flatMap(\.arrays) + whole.arrays
-        do {
-            try Folder.create(folder)
-            var writer = try SafeTensorsWriter("\(folder)/\(weights)")
-            try writer.write(arrays, as: format)
-            for (name, bytes) in [(configuration, config)] + tokenizer {
-                try AtomicFile.write(bytes, to: "\(folder)/\(name)")
-            }
-            try writer.commit()
-        } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
+        try SafeTensorsWriter.write(arrays, as: format, named: weights, with: [(configuration, config)] + tokenizer, to: folder)
     }
 
     /// A and B of one module, in the order of the file. Of an embedding, slm's Aᵀ and B.
@@ -129,8 +120,7 @@ extension PEFT {
             if let whole = Int(exactly: number) { object.integer(whole) } else { object.number(number) }
         }
         let others = Pattern(written, modules).ranks(except: rank)
-        var writer = JSONWriter(.pretty)
-        writer.object {
+        return JSONWriter.file {
             for (key, text) in [("peft_type", "LORA"), ("task_type", "CAUSAL_LM")] { $0[key] = text }
             $0["base_model_name_or_path"] = baseModel
             $0["inference_mode"] = true
@@ -147,8 +137,6 @@ extension PEFT {
             $0["use_dora"] = shape.usesDoRA
             $0["modules_to_save"] = whole.isEmpty ? nil : whole
         }
-        writer.newline()
-        return writer.bytes
     }
 
     /// Names of modules: short ones where all layers have them.

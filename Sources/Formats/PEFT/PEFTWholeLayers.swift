@@ -24,7 +24,7 @@ struct PEFTWholeLayers {
     ) throws(CheckpointError) {
         var stored: [Stored] = [], layers: [String] = []
         for (parameter, parts) in modules.parameters(of: configuration) {
-            let parts = parts.map { Self.named(PEFT.prefix + $0.name, $0) }.filter { tensors.entries[$0.name] != nil }
+            let parts = parts.map { $0.inAdapter }.filter { tensors.entries[$0.name] != nil }
             if parts.isEmpty { continue }
             for part in parts { try tensors.check(part.name, part.shape, in: folder) }
             stored.append(Stored(parameter: parameter, parts: parts))
@@ -75,7 +75,7 @@ struct PEFTWholeLayers {
             guard let values = own[parameter.name] ?? (isTiedHead ? own["tokens.weight"] : nil),
                   isTiedHead || list.lora?.trainsWhole(parameter.name) ?? false else { continue }
             for part in parts {
-                arrays.append(.init(part: named(PEFT.prefix + part.name, part), parameter: (values, columns: parameter.columns)))
+                arrays.append(.init(part: part.inAdapter, parameter: (values, columns: parameter.columns)))
                 let module = part.name.split(separator: ".").dropLast().joined(separator: ".")
                 if !names.contains(module) { names.append(module) }
             }
@@ -86,12 +86,14 @@ struct PEFTWholeLayers {
     private static func layer(of parameter: Parameter) -> String {
         parameter.name.split(separator: ".").dropLast().joined(separator: ".")
     }
+}
 
-    private static func named(_ name: String, _ part: TensorPart) -> TensorPart {
-        var copy = TensorPart(name: name, shape: part.shape, rows: part.rows)
-        copy.order = part.order
-        copy.isTransposed = part.isTransposed
-        copy.offset = part.offset
+extension TensorPart {
+    /// The part as an adapter's file stores it: whole layers are not slices of a tensor.
+    fileprivate var inAdapter: TensorPart {
+        var copy = self
+        copy.name = PEFT.prefix + name
+        copy.slice = nil
         return copy
     }
 }

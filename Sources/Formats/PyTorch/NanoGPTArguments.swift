@@ -1,3 +1,5 @@
+import Checkpoint
+
 /// The hyperparameters in a nanoGPT checkpoint: `model_args` or `config`, a dictionary or a GPTConfig. Each has several names, because
 /// programs derived from nanoGPT use others.
 struct NanoGPTArguments {
@@ -24,24 +26,24 @@ struct NanoGPTArguments {
     static let dropout = ["dropout", "dropout_rate"]
     static let bias = ["bias", "use_bias"]
 
-    func integer(_ names: [String]) throws(PyTorchError) -> Int? {
+    func integer(_ names: [String]) throws(CheckpointError) -> Int? {
         guard let (name, value) = first(names) else { return nil }
         guard case .integer(let number) = value else { throw mismatch(name, "a whole number", value) }
         return number
     }
 
     /// Throws if the file contains the argument with a value that contradicts the weights.
-    func check(_ names: [String], is expected: Int) throws(PyTorchError) {
+    func check(_ names: [String], is expected: Int) throws(CheckpointError) {
         guard let (name, value) = first(names), let found = try integer(names), found != expected else { return }
         throw mismatch(name, "\(expected), as in the weights", value)
     }
 
-    func checkBias(is expected: Bool) throws(PyTorchError) {
+    func checkBias(is expected: Bool) throws(CheckpointError) {
         guard let (name, value) = first(Self.bias) else { return }
         guard case .boolean(expected) = value else { throw mismatch(name, "\(expected ? "True" : "False"), as in the weights", value) }
     }
 
-    func dropoutRate() throws(PyTorchError) -> Float {
+    func dropoutRate() throws(CheckpointError) -> Float {
         guard let (name, value) = first(Self.dropout) else { return 0 }
         switch value {
         case .number(let rate) where rate >= 0 && rate < 1: return min(Float(rate), Float(1).nextDown)
@@ -50,7 +52,7 @@ struct NanoGPTArguments {
         }
     }
 
-    private func mismatch(_ name: String, _ expected: String, _ found: PickleValue) -> PyTorchError {
+    private func mismatch(_ name: String, _ expected: String, _ found: PickleValue) -> CheckpointError {
         .mismatch(path: path, name: "\(group)/\(name)", expected: expected, found: found.displayText)
     }
 

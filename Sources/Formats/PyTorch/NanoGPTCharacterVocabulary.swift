@@ -4,13 +4,11 @@ import Tokenize
 
 /// A character vocabulary in nanoGPT's format: `stoi`, from characters to ids, or `itos`, from ids to characters, in a `meta.pkl` or in
 /// the checkpoint.
-struct NanoGPTCharacterVocabulary {
-    let vocabulary: Vocabulary
-
+enum NanoGPTCharacterVocabulary {
     /// Returns nil if the pickle contains neither list.
-    init?(_ pickle: Pickle, path: String) throws(PyTorchError) {
+    static func read(_ pickle: Pickle, path: String) throws(CheckpointError) -> Vocabulary? {
         guard let (list, pairs) = Self.list(in: pickle) else { return nil }
-        func mismatch(_ expected: String, _ found: String) -> PyTorchError {
+        func mismatch(_ expected: String, _ found: String) -> CheckpointError {
             .mismatch(path: path, name: list, expected: expected, found: found)
         }
         var characters: [Int: String] = [:]
@@ -35,23 +33,22 @@ struct NanoGPTCharacterVocabulary {
         guard Set(characters.values.map { Array($0.unicodeScalars) }).count == characters.count else {
             throw mismatch("distinct characters", "one twice")
         }
-        self.vocabulary = vocabulary
+        return vocabulary
     }
 
     /// Reads a meta.pkl.
-    static func read(_ path: String) throws(PyTorchError) -> Vocabulary {
-        let file: MappedFile, pickle: Pickle
-        do { file = try MappedFile(path) } catch { throw PyTorchError(error) }
+    static func read(_ path: String) throws(CheckpointError) -> Vocabulary {
+        let file = try ImportedFile(path).mapped(), pickle: Pickle
         do throws(ParseError) {
             guard file.count <= TorchFile.maximumPickleSize else {
                 throw ParseError(offset: 0, expected: "at most \(TorchFile.maximumPickleSize) bytes", found: "\(file.count)")
             }
             pickle = try file.read(as: UInt8.self) { bytes throws(ParseError) in try Unpickler.read(bytes) }
-        } catch { throw PyTorchError(error, path: path, part: "the file") }
-        guard let characters = try NanoGPTCharacterVocabulary(pickle, path: path) else {
+        } catch { throw CheckpointError(error, path: path, part: "the file") }
+        guard let vocabulary = try read(pickle, path: path) else {
             throw .mismatch(path: path, name: "stoi", expected: "a dictionary from characters to ids", found: "nothing")
         }
-        return characters.vocabulary
+        return vocabulary
     }
 
     private static func list(in pickle: Pickle) -> (String, [(key: PickleValue, value: PickleValue)])? {

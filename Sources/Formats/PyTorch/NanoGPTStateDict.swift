@@ -11,7 +11,7 @@ struct NanoGPTStateDict {
     private var originalNames: [String: String] = [:]
     private var isTied = false
 
-    init(_ file: inout TorchFile, on processor: Processor) throws(PyTorchError) {
+    init(_ file: inout TorchFile, on processor: Processor) throws(CheckpointError) {
         path = file.path
         for (key, value) in file.pickle.pairs(of: try Self.stateDict(in: file)) ?? [] {
             guard case .text(let name) = key, case .tensor(let tensor) = value else {
@@ -31,7 +31,7 @@ struct NanoGPTStateDict {
         if isTied { tensors["head.weight"] = nil }
     }
 
-    private static func stateDict(in file: TorchFile) throws(PyTorchError) -> PickleValue {
+    private static func stateDict(in file: TorchFile) throws(CheckpointError) -> PickleValue {
         let pickle = file.pickle
         for name in ["model", "model_state_dict", "model_state", "state_dict"] {
             if let value = pickle[name, in: pickle.root], case .dictionary = value { return value }
@@ -45,7 +45,7 @@ struct NanoGPTStateDict {
     }
 
     /// The head is tied to the token embedding if it is missing, the same tensor, or has equal numbers.
-    private func hasTiedHead(_ file: inout TorchFile, on processor: Processor) throws(PyTorchError) -> Bool {
+    private func hasTiedHead(_ file: inout TorchFile, on processor: Processor) throws(CheckpointError) -> Bool {
         guard let head = tensors["head.weight"], let tokens = tensors["tokens.weight"] else { return true }
         if head.isSame(as: tokens) { return true }
         guard head.sizes == tokens.sizes else { return false }
@@ -55,7 +55,7 @@ struct NanoGPTStateDict {
     }
 
     /// Derives the configuration from the shapes of the weights. Only the number of heads comes from the arguments.
-    func configuration(_ arguments: NanoGPTArguments, heads requestedHeads: Int?) throws(PyTorchError) -> GPTConfiguration {
+    func configuration(_ arguments: NanoGPTArguments, heads requestedHeads: Int?) throws(CheckpointError) -> GPTConfiguration {
         let (vocabulary, width) = try matrixShape("tokens.weight", "the token embedding, [vocabulary, width]")
         let (context, _) = try matrixShape("positions.weight", "the position embedding, [context, width]")
         let layerIndices = tensors.keys.compactMap { name in
@@ -75,7 +75,7 @@ struct NanoGPTStateDict {
         return result
     }
 
-    private func headCount(_ arguments: NanoGPTArguments, _ requested: Int?, width: Int) throws(PyTorchError) -> Int {
+    private func headCount(_ arguments: NanoGPTArguments, _ requested: Int?, width: Int) throws(CheckpointError) -> Int {
         if let requested { try arguments.check(NanoGPTArguments.heads, is: requested) }
         let stored = try arguments.integer(NanoGPTArguments.heads)
         guard let heads = requested ?? stored ?? (width % 64 == 0 ? width / 64 : nil) else {
@@ -87,7 +87,7 @@ struct NanoGPTStateDict {
         return heads
     }
 
-    private func matrixShape(_ name: String, _ expected: String) throws(PyTorchError) -> (Int, Int) {
+    private func matrixShape(_ name: String, _ expected: String) throws(CheckpointError) -> (Int, Int) {
         guard let sizes = tensors[name]?.sizes, sizes.count == 2, 1...16_777_216 ~= sizes[0], 1...1_048_576 ~= sizes[1] else {
             throw mismatch(displayName(name), expected, tensors[name].map { "\($0.sizes)" } ?? "nothing")
         }
@@ -97,7 +97,7 @@ struct NanoGPTStateDict {
     /// Returns all weights of such a model. Throws if one is missing or has another shape, or if there are further tensors.
     func weights(
         _ configuration: GPTConfiguration, from file: inout TorchFile, on processor: Processor
-    ) throws(PyTorchError) -> OrderedDictionary<FloatArray> {
+    ) throws(CheckpointError) -> OrderedDictionary<FloatArray> {
         var list = ParameterList(), result: OrderedDictionary<FloatArray> = [:]
         _ = GPT(configuration, in: &list)
         for parameter in list.parameters {
@@ -126,7 +126,7 @@ struct NanoGPTStateDict {
     /// The file's own name of a weight in quotes, or slm's name if the file lacks it.
     private func displayName(_ name: String) -> String { originalNames[name]?.quoted ?? name }
 
-    private func mismatch(_ name: String, _ expected: String, _ found: String) -> PyTorchError {
+    private func mismatch(_ name: String, _ expected: String, _ found: String) -> CheckpointError {
         .mismatch(path: path, name: name, expected: expected, found: found)
     }
 }

@@ -20,20 +20,20 @@ struct TorchFile {
     /// Far more than any model needs. A value takes at most a hundred bytes of memory per byte of pickle.
     static let maximumPickleSize = 16 << 20
 
-    init(_ path: String) throws(PyTorchError) {
-        do { file = try MappedFile(path, writable: true) } catch { throw PyTorchError(error) }
+    init(_ path: String) throws(CheckpointError) {
+        file = try ImportedFile(path).mapped(writable: true)
         self.path = path
-        (archive, root, pickle) = try file.read(as: UInt8.self) { bytes throws(PyTorchError) in
-            if Self.isLegacy(bytes) { throw .legacy(path: path) }
+        (archive, root, pickle) = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
+            if Self.isLegacy(bytes) { throw .legacyPyTorch(path: path) }
             guard bytes.count >= 2, bytes[0] == 0x50, bytes[1] == 0x4B else {
-                throw .malformed(
+                throw .malformedPyTorch(
                     path: path, part: "the file", offset: 0, expected: "a zip archive, the format of torch.save",
                     found: FileKind(of: bytes).rawValue
                 )
             }
             let archive: ZipArchive, root: String, range: Range<Int>
             do throws(ParseError) { (archive, root, range) = try Self.open(bytes) } catch {
-                throw PyTorchError(error, path: path, part: "the file")
+                throw CheckpointError(error, path: path, part: "the file")
             }
             return (archive, root, try Self.pickle(in: bytes.extracting(range), archive, root, path: path))
         }
@@ -52,12 +52,12 @@ struct TorchFile {
 
     private static func pickle(
         in bytes: Span<UInt8>, _ archive: ZipArchive, _ root: String, path: String
-    ) throws(PyTorchError) -> Pickle {
+    ) throws(CheckpointError) -> Pickle {
         var storages: [String: Int] = [:]
         for (name, entry) in archive.entries where name.hasPrefix(root + "data/") {
             storages[String(name.dropFirst(root.count + 5))] = entry.bytes.count
         }
-        do { return try Unpickler.read(bytes, storages: storages) } catch { throw PyTorchError(error, path: path, part: "data.pkl") }
+        do { return try Unpickler.read(bytes, storages: storages) } catch { throw CheckpointError(error, path: path, part: "data.pkl") }
     }
 
     /// Returns whether the file starts with the pickled magic number of the old format.
@@ -102,7 +102,7 @@ struct TorchFile {
 // Tensor data.
 extension TorchFile {
     /// Returns a tensor's numbers as f32: a region of the mapped file if they are contiguous f32, a copy otherwise.
-    mutating func floats(of tensor: TorchTensor, name: String, on processor: Processor) throws(PyTorchError) -> Buffer {
+    mutating func floats(of tensor: TorchTensor, name: String, on processor: Processor) throws(CheckpointError) -> Buffer {
         guard Self.floatTypes.contains(tensor.storage.type) else {
             let found = "a \(tensor.storage.type.rawValue)"
             throw .mismatch(path: path, name: name, expected: "numbers of f32, f16, bf16 or f64", found: found)
@@ -142,7 +142,7 @@ extension TorchFile {
     }
 
     /// Converts a Python number or a tensor of one element; nil for anything else.
-    mutating func number(_ value: PickleValue?) throws(PyTorchError) -> Double? {
+    mutating func number(_ value: PickleValue?) throws(CheckpointError) -> Double? {
         switch value {
         case .number(let number): return number
         case .integer(let number): return Double(number)
@@ -162,15 +162,21 @@ extension TorchFile {
 
     static let floatTypes: Set<TorchType> = [.float32, .float16, .bfloat16, .float64]
 
-    private mutating func contents(of storage: TorchStorage) throws(PyTorchError) -> Range<Int> {
+    private mutating func contents(of storage: TorchStorage) throws(CheckpointError) -> Range<Int> {
         let name = root + "data/" + storage.key
         if checked.contains(storage.key), let entry = archive.entries[name] { return entry.bytes }
-        let range = try file.read(as: UInt8.self) { bytes throws(PyTorchError) in
+        let range = try file.read(as: UInt8.self) { bytes throws(CheckpointError) in
             do throws(ParseError) { return try archive.contents(of: name, in: bytes) } catch {
-                throw PyTorchError(error, path: path, part: "the file")
+                throw CheckpointError(error, path: path, part: "the file")
             }
         }
         checked.insert(storage.key)
         return range
+    }
+}
+
+extension CheckpointError {
+    init(_ error: ParseError, path: String, part: String) {
+        self = .malformedPyTorch(path: path, part: part, offset: error.offset, expected: error.expected, found: error.found)
     }
 }

@@ -1,32 +1,37 @@
+import Checkpoint
 import Files
 import JSON
 import Kernels
 
-/// Writes a safetensors file without copying the arrays.
+/// Writes a folder with a safetensors file, without copying the arrays.
 ///
-///     var file = try SafeTensorsWriter(path)
-///     try file.write(arrays, as: .f32)
-///     try file.commit()
-struct SafeTensorsWriter: ~Copyable {
+///     try SafeTensorsWriter.write(arrays, as: .f32, named: "model.safetensors", with: files, to: folder)
+enum SafeTensorsWriter {
     struct Array {
         let part: TensorPart
         /// The parameter that the tensor is part of; nil for zeros.
         let parameter: (values: Buffer, columns: Int)?
     }
 
-    private var file: AtomicFile
-
-    init(_ path: String) throws(FileError) { file = try AtomicFile(path) }
-
-    /// Writes the header and all data, and syncs them to disk.
-    mutating func write(_ arrays: [Array], as format: WeightFormat) throws(FileError) {
-        try file.write(Self.header(of: arrays, as: format))
-        for array in arrays { try write(array, as: format) }
-        try file.finish()
+    /// Writes the weights and other files. Each appears as a whole; the weights, which may fill the disk, are synced before the others are
+    /// written.
+    ///
+    /// - Parameter outdated: Files that are deleted.
+    static func write(
+        _ arrays: [Array], as format: WeightFormat, named name: String, with files: [(name: String, bytes: [UInt8])],
+        removing outdated: [String] = [], to folder: String
+    ) throws(CheckpointError) {
+        do {
+            try Folder.create(folder)
+            var file = try AtomicFile("\(folder)/\(name)")
+            try file.write(header(of: arrays, as: format))
+            for array in arrays { try write(array, as: format, to: &file) }
+            try file.finish()
+            try Folder.remove(outdated, in: folder)
+            for (name, bytes) in files { try AtomicFile.write(bytes, to: "\(folder)/\(name)") }
+            try file.commit()
+        } catch { throw CheckpointError(error, needed: arrays.reduce(0) { $0 + $1.part.count * format.size }) }
     }
-
-    /// Renames the file to its final path.
-    consuming func commit() throws(FileError) { try file.commit() }
 
     /// The length and the JSON, padded with spaces so that the data starts at a multiple of 8.
     private static func header(of arrays: [Array], as format: WeightFormat) -> [UInt8] {
@@ -49,7 +54,7 @@ struct SafeTensorsWriter: ~Copyable {
         return text.count.littleEndianBytes + text
     }
 
-    private mutating func write(_ array: Array, as format: WeightFormat) throws(FileError) {
+    private static func write(_ array: Array, as format: WeightFormat, to file: inout AtomicFile) throws(FileError) {
         let part = array.part
         var bytes: [UInt8] = []
         for first in stride(from: 0, to: part.count, by: part.step) {

@@ -56,9 +56,6 @@ struct CheckpointWriter {
         } catch let error as CheckpointError {
             print("\(error)")
             exit(1)
-        } catch let error as PyTorchError {
-            print("\(error)")
-            exit(1)
         }
     }
 
