@@ -369,7 +369,7 @@ fuzz: test-deps    ## Run the fuzz tests with a million rounds, about half an ho
 	.build/release/FormatFuzzer bombs
 	.build/release/FormatFuzzer $(ROUNDS)
 	.build/release/FolderFuzzer 100000
-	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|Damage|Malicious' --skip FormatFuzz
+	SLM_FUZZ_ROUNDS=$(ROUNDS) swift test -c release --skip-build --filter 'Fuzz|fuzz|[Dd]amage|Malicious' --skip FormatFuzz
 
 bench: build $(VENV)/ready   ## Compare the speed of matmul, training and tokenizers with other programs: TEXT=FILE
 	$(SLM) bench gemm
