@@ -502,7 +502,8 @@ def test_changes_of_a_library(stage):
     page.click("#library .primary")
     status(page, "Saved.")
     assert page.inner_text("#documents-title") == "Pumps" == page.inner_text("#choose-documents")
-    assert page.inner_text(".library-head p").endswith("shared with bob") and page.is_hidden("#library-readers-error")
+    page.wait_for_selector(".library-head p >> text=shared with bob")
+    assert page.is_hidden("#library-readers-error")
     assert only_library(stage)["readers"] == ["bob"] and only_library(stage)["name"] == "Pumps"
     page.check("#library [value=everyone]")
     page.click("#library .primary")
